@@ -1,0 +1,41 @@
+# Two commands matter: `make demo` and `make test`. Everything runs from a virtual environment of its own.
+# Paths are relative on purpose: the folder's own path may hold spaces.
+PYTHON ?= python3
+BIN := .venv/bin
+READY := .venv/.ready
+UV_VERSION := 0.13.9
+DAGSTER_HOME ?= $(CURDIR)/.volt/dagster
+
+.PHONY: demo test lint dev setup lock clean
+
+demo: setup                                  ## sync an invented Volt into an embedded Postgres, and show it
+	$(BIN)/python -m volt_pipeline demo
+
+test: setup                                  ## the whole test suite
+	$(BIN)/python -m pytest $(ARGS)
+
+lint: setup                                  ## style, types and the layers of the house
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports --config setup.cfg
+
+setup: $(READY)
+
+$(READY): requirements.lock pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "Python 3.11 or newer is needed; name one with: make PYTHON=/path/to/python3.11"; exit 1; }
+	$(PYTHON) -m venv .venv
+	@echo "Installing the pinned dependencies (about 800 MB, once) ..."
+	@{ $(BIN)/python -m pip install --quiet uv==$(UV_VERSION) \
+		&& $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements.lock; } \
+		|| $(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
+	@touch $(READY)
+
+lock: setup                                  ## pin the dependencies of pyproject.toml again
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--extra dev --upgrade pyproject.toml -o requirements.lock
+
+clean:                                       ## forget the virtual environment and the embedded data
+	rm -rf .venv .volt
