@@ -1,0 +1,1 @@
+"""Postgres: tables, loading, queries and state."""

@@ -1,0 +1,20 @@
+"""The named statements of `queries.sql`: SQL lives in SQL, not in strings between Python."""
+
+from __future__ import annotations
+
+import re
+from functools import cache
+from pathlib import Path
+
+_NAME = re.compile(r"^-- name: (\w+)\s*$", re.MULTILINE)
+
+
+@cache
+def _all() -> dict[str, str]:
+    parts = _NAME.split(Path(__file__).with_suffix(".sql").read_text(encoding="utf-8"))
+    return dict(zip(parts[1::2], (part.strip() for part in parts[2::2]), strict=True))
+
+
+def query(name: str) -> str:
+    """The statement called `name`; KeyError when there is none."""
+    return _all()[name]

@@ -1,0 +1,377 @@
+-- Which rows are read again, and the state behind it. Each query is named; `queries.py` loads them.
+
+-- name: due_conversations
+-- A conversation is due when its inbox item differs from the one of its last complete walk, when a walk was cut off,
+-- or when an open gap is due for another try. Keyset-paged by contact_phone.
+SELECT
+    i.contact_phone,
+    md5(coalesce(i.last_message_time::text, '') || '|' || coalesce(i.last_message, '')) AS item,
+    w.cursor,
+    w.top,
+    coalesce(w.gap, 0) AS gap,
+    w.opened_at,
+    coalesce(w.pages, 0) AS pages,
+    coalesce(w.open_total, 0) AS open_total,
+    w.open_top,
+    w.oldest,
+    coalesce(w.ordered, true) AS ordered,
+    coalesce(w.open_item, '') AS open_item,
+    w.retry_at IS NOT NULL AND w.retry_at <= now() AS retry
+FROM volt.inbox_items AS i
+LEFT JOIN volt_ops.walks AS w
+    ON w.stream = 'messages' AND w.account_id = i.account_id AND w.contact_phone = i.contact_phone
+WHERE i.account_id = %(account_id)s
+  AND i.contact_phone > %(after)s
+  AND (
+    %(full)s
+    OR w.completed_at IS NULL
+    OR w.item IS DISTINCT FROM md5(coalesce(i.last_message_time::text, '') || '|' || coalesce(i.last_message, ''))
+    OR w.retry_at <= now()
+  )
+ORDER BY i.contact_phone
+LIMIT %(limit)s
+
+-- name: inbox_walk
+-- The whole inbox is walked once a day: below the first page, read flags change without moving anything.
+SELECT
+    w.top,
+    w.gap,
+    w.unidentifiable,
+    w.whole_at < now() - interval '24 hours' OR coalesce(w.retry_at <= now(), false) AS whole
+FROM volt_ops.walks AS w
+WHERE w.stream = 'inbox_items' AND w.account_id = %(account_id)s AND w.completed_at IS NOT NULL
+
+-- name: due_waves
+-- Asked again on a decaying schedule until the totals rest: all messages settled, or nothing moved for 72 hours.
+SELECT d.account_id, d.key, ''
+FROM volt_ops.discoveries AS d
+LEFT JOIN volt.waves AS v ON v.id = d.key
+WHERE d.kind = 'wave'
+  AND (
+    %(full)s
+    OR d.read_at IS NULL
+    OR (
+      d.misses = 0
+      AND v.loaded_at > now() - interval '72 hours'
+      AND coalesce(v.total_messages_delivered + v.total_messages_failed < v.total_messages OR v.total_messages = 0, true)
+      AND d.read_at + greatest(interval '1 minute', (d.read_at - v.loaded_at) / 2) <= now()
+    )
+    OR (d.misses > 0 AND d.read_at + interval '10 minutes' * power(2, least(d.misses, 8)) <= now())
+  )
+ORDER BY d.key
+
+-- name: due_lists
+-- A list is asked again sooner the more recently it was seen to change, and at least once a day.
+SELECT d.account_id, d.key, ''
+FROM volt_ops.discoveries AS d
+LEFT JOIN volt.lists AS l ON l.id = d.object_id
+WHERE d.kind = 'list'
+  AND d.account_id = ANY(%(account_ids)s)
+  AND (
+    %(full)s
+    OR d.read_at IS NULL
+    OR (
+      d.misses = 0
+      AND d.read_at + least(
+        interval '24 hours', greatest(interval '15 minutes', (d.read_at - coalesce(l.loaded_at, d.found_at)) / 2)
+      ) <= now()
+    )
+    OR (d.misses > 0 AND d.read_at + interval '10 minutes' * power(2, least(d.misses, 8)) <= now())
+  )
+ORDER BY d.account_id, d.key
+
+-- name: due_messages
+-- Unsettled messages: asked again by id, after a minute at first, then ever later; after 72 hours they rest.
+SELECT m.account_id, m.id, coalesce(m.contact_phone, '')
+FROM volt.messages AS m
+LEFT JOIN volt_ops.readings AS r ON r.kind = 'message' AND r.key = m.id
+WHERE NOT m.is_final
+  AND m.deleted_at IS NULL
+  AND m.account_id = ANY(%(account_ids)s)
+  AND coalesce(m.sent_at, m.first_seen_at) > now() - interval '72 hours'
+  AND (
+    %(full)s
+    OR greatest(r.read_at, m.loaded_at)
+       + greatest(
+           interval '1 minute',
+           (greatest(r.read_at, m.loaded_at) - coalesce(m.sent_at, m.first_seen_at)) / 2
+         ) <= now()
+  )
+ORDER BY m.id
+
+-- name: complete_walks
+-- Judge the walks of this batch that read to their end or below the top of the last one. A walk that stopped early
+-- is complete only if the count agrees with the last complete one; else it must go on.
+WITH ended AS (
+    SELECT s.*
+    FROM stage_walks AS s
+    WHERE s.reached_end OR s.below_top
+),
+own_numbers AS (
+    SELECT n.account_id, n.phone_number FROM volt.account_numbers AS n
+),
+held AS (
+    SELECT e.stream, e.account_id, e.contact_phone, count(*) AS held
+    FROM ended AS e
+    JOIN volt.messages AS m ON m.account_id = e.account_id AND m.contact_phone = e.contact_phone
+    WHERE e.stream = 'messages' AND m.deleted_at IS NULL
+    GROUP BY 1, 2, 3
+    UNION ALL
+    -- A text between two of our own accounts is one row, under the sender; it stands in the other's conversation too.
+    SELECT e.stream, e.account_id, e.contact_phone, count(*)
+    FROM ended AS e
+    JOIN own_numbers AS theirs ON theirs.phone_number = e.contact_phone AND theirs.account_id <> e.account_id
+    JOIN own_numbers AS ours ON ours.account_id = e.account_id
+    JOIN volt.messages AS m ON m.account_id = theirs.account_id AND m.contact_phone = ours.phone_number
+    WHERE e.stream = 'messages' AND m.deleted_at IS NULL
+    GROUP BY 1, 2, 3
+    UNION ALL
+    SELECT e.stream, e.account_id, e.contact_phone, count(*)
+    FROM ended AS e
+    JOIN volt.inbox_items AS i ON i.account_id = e.account_id
+    WHERE e.stream = 'inbox_items'
+    GROUP BY 1, 2, 3
+),
+counted AS (
+    SELECT
+        e.stream, e.account_id, e.contact_phone,
+        coalesce((
+            SELECT sum(h.held) FROM held AS h
+            WHERE h.stream = e.stream AND h.account_id = e.account_id AND h.contact_phone = e.contact_phone
+        ), 0) AS held,
+        (
+            SELECT count(*) FROM volt_ops.rejects AS r
+            WHERE r.stream = e.stream AND r.account_id = e.account_id AND r.contact_phone = e.contact_phone
+              AND r.resolved_at IS NULL
+        ) AS rejected
+    FROM ended AS e
+),
+judged AS (
+    SELECT
+        e.*, c.held, c.rejected,
+        e.total - c.held - c.rejected - e.unidentifiable AS new_gap,
+        e.reached_end OR e.total - c.held - c.rejected - e.unidentifiable = e.known_gap AS complete
+    FROM ended AS e
+    JOIN counted AS c USING (stream, account_id, contact_phone)
+)
+UPDATE volt_ops.walks AS w
+SET completed_at = now(),
+    whole_at = CASE WHEN j.reached_end THEN now() ELSE w.whole_at END,
+    item = w.open_item,
+    top = greatest(j.open_top, w.top),
+    total = j.total,
+    held = j.held,
+    rejected = j.rejected,
+    unidentifiable = j.unidentifiable,
+    gap = j.new_gap,
+    gap_tries = CASE WHEN j.new_gap = 0 THEN 0 WHEN j.reached_end THEN w.gap_tries + 1 ELSE w.gap_tries END,
+    retry_at = CASE
+        WHEN j.new_gap = 0 THEN NULL
+        WHEN j.reached_end THEN now() + interval '1 hour' * power(2, least(w.gap_tries, 5))
+        ELSE w.retry_at
+    END,
+    cursor = NULL,
+    opened_at = NULL
+FROM judged AS j
+WHERE j.complete
+  AND w.stream = j.stream AND w.account_id = j.account_id AND w.contact_phone = j.contact_phone
+RETURNING w.stream, w.account_id, w.contact_phone
+
+-- name: save_walks
+INSERT INTO volt_ops.walks AS w (
+    stream, account_id, contact_phone, opened_at, cursor, pages, open_item, open_top, open_total, oldest, ordered
+)
+SELECT stream, account_id, contact_phone, opened_at, cursor, pages, item, open_top, total, oldest, ordered
+FROM stage_walks
+ORDER BY stream, account_id, contact_phone
+ON CONFLICT (stream, account_id, contact_phone) DO UPDATE SET
+    opened_at = excluded.opened_at,
+    cursor = excluded.cursor,
+    pages = excluded.pages,
+    open_item = excluded.open_item,
+    open_top = excluded.open_top,
+    open_total = excluded.open_total,
+    oldest = excluded.oldest,
+    ordered = excluded.ordered
+
+-- name: close_memberships
+-- A list that a later reading of the contact does not name has ended.
+UPDATE volt.contact_lists AS l
+SET valid_to = s.asked_at, loaded_at = s.asked_at, run_id = %(run_id)s
+FROM stage_memberships AS s
+WHERE l.contact_id = s.contact_id AND l.valid_to IS NULL AND l.valid_from < s.asked_at
+  AND NOT (l.list_id = ANY(s.list_ids))
+  AND NOT EXISTS (
+    SELECT FROM volt_ops.readings AS r
+    WHERE r.kind = 'contact' AND r.key = s.contact_id AND r.read_at > s.asked_at
+  )
+
+-- name: open_memberships
+INSERT INTO volt.contact_lists (contact_id, list_id, valid_from, first_seen_at, loaded_at, run_id)
+SELECT s.contact_id, list_id, s.asked_at, s.asked_at, s.asked_at, %(run_id)s
+FROM stage_memberships AS s
+CROSS JOIN LATERAL unnest(s.list_ids) AS list_id
+WHERE NOT EXISTS (
+    SELECT FROM volt.contact_lists AS l
+    WHERE l.contact_id = s.contact_id AND l.list_id = list_id AND (l.valid_to IS NULL OR l.valid_to > s.asked_at)
+)
+AND NOT EXISTS (
+    SELECT FROM volt_ops.readings AS r
+    WHERE r.kind = 'contact' AND r.key = s.contact_id AND r.read_at > s.asked_at
+)
+ORDER BY s.contact_id, list_id
+ON CONFLICT DO NOTHING
+
+-- name: stamp_contacts
+INSERT INTO volt_ops.readings (kind, key, read_at)
+SELECT 'contact', contact_id, asked_at FROM stage_memberships ORDER BY contact_id
+ON CONFLICT (kind, key) DO UPDATE SET read_at = excluded.read_at, misses = 0
+WHERE volt_ops.readings.read_at < excluded.read_at
+
+-- name: add_discoveries
+INSERT INTO volt_ops.discoveries (kind, account_id, key, via)
+SELECT kind, account_id, key, via FROM unnest(
+    %(kinds)s::text[], %(account_ids)s::text[], %(keys)s::text[], %(vias)s::text[]
+) AS t (kind, account_id, key, via)
+ORDER BY kind, account_id, key
+ON CONFLICT DO NOTHING
+
+-- name: save_readings
+INSERT INTO volt_ops.readings AS r (kind, key, read_at, misses)
+SELECT DISTINCT ON (kind, key) kind, key, read_at, CASE WHEN found THEN 0 ELSE 1 END
+FROM unnest(
+    %(kinds)s::text[], %(account_ids)s::text[], %(keys)s::text[],
+    %(read_ats)s::timestamptz[], %(founds)s::boolean[], %(objects)s::text[]
+) AS t (kind, account_id, key, read_at, found, object_id)
+WHERE kind IN ('message', 'contact')
+ORDER BY kind, key, read_at DESC
+ON CONFLICT (kind, key) DO UPDATE SET
+    read_at = greatest(r.read_at, excluded.read_at),
+    misses = CASE WHEN excluded.misses = 0 THEN 0 ELSE r.misses + 1 END
+
+-- name: save_discovery_readings
+UPDATE volt_ops.discoveries AS d
+SET read_at = t.read_at,
+    misses = CASE WHEN t.found THEN 0 ELSE d.misses + 1 END,
+    object_id = CASE WHEN t.found THEN t.object_id ELSE d.object_id END
+FROM unnest(
+    %(kinds)s::text[], %(account_ids)s::text[], %(keys)s::text[],
+    %(read_ats)s::timestamptz[], %(founds)s::boolean[], %(objects)s::text[]
+) AS t (kind, account_id, key, read_at, found, object_id)
+WHERE d.kind = t.kind AND d.account_id = t.account_id AND d.key = t.key AND d.kind IN ('wave', 'list')
+
+-- name: add_rejects
+INSERT INTO volt_ops.rejects AS r (stream, account_id, contact_phone, key, reason, raw, digest, run_id)
+SELECT DISTINCT ON (stream, account_id, contact_phone, key, digest)
+    stream, account_id, contact_phone, key, reason, raw::jsonb, digest, %(run_id)s
+FROM unnest(
+    %(streams)s::text[], %(account_ids)s::text[], %(phones)s::text[], %(keys)s::text[],
+    %(reasons)s::text[], %(raws)s::text[], %(digests)s::text[]
+) AS t (stream, account_id, contact_phone, key, reason, raw, digest)
+ORDER BY stream, account_id, contact_phone, key, digest
+ON CONFLICT (stream, account_id, contact_phone, key, digest) DO UPDATE SET
+    reason = excluded.reason,
+    raw = excluded.raw,
+    run_id = excluded.run_id,
+    last_seen_at = now(),
+    times = r.times + CASE WHEN r.run_id = excluded.run_id THEN 0 ELSE 1 END,
+    resolved_at = NULL
+
+-- name: resolve_rejects
+-- What was once refused and now stands in its table is no reject any more.
+UPDATE volt_ops.rejects
+SET resolved_at = now()
+WHERE resolved_at IS NULL AND stream = %(stream)s AND key <> '' AND key = ANY(%(keys)s)
+
+-- name: renew_leases
+-- Proves that this run still holds its accounts, and keeps them; also what a zombie trips over.
+UPDATE volt_ops.leases AS l
+SET expires_at = now() + %(seconds)s * interval '1 second'
+FROM unnest(%(phones)s::text[], %(epochs)s::bigint[]) AS held (account_phone, epoch)
+WHERE l.account_phone = held.account_phone AND l.epoch = held.epoch
+RETURNING l.account_phone
+
+-- name: take_leases
+-- A lease is free when it was released, ran out, or its holder's connection to this server is gone.
+WITH wanted AS (
+    SELECT l.account_phone
+    FROM volt_ops.leases AS l
+    WHERE l.account_phone = ANY(%(phones)s)
+      AND (
+        l.expires_at IS NULL
+        OR l.expires_at < now()
+        OR NOT EXISTS (
+            SELECT FROM pg_stat_activity AS a
+            WHERE a.pid = l.backend_pid AND coalesce(a.backend_start, l.backend_start) = l.backend_start
+        )
+      )
+    ORDER BY l.account_phone
+    FOR UPDATE
+)
+UPDATE volt_ops.leases AS l
+SET epoch = l.epoch + 1,
+    holder = %(holder)s,
+    run_id = %(run_id)s,
+    backend_pid = pg_backend_pid(),
+    backend_start = (SELECT a.backend_start FROM pg_stat_activity AS a WHERE a.pid = pg_backend_pid()),
+    taken_at = now(),
+    expires_at = now() + %(seconds)s * interval '1 second'
+FROM wanted
+WHERE l.account_phone = wanted.account_phone
+RETURNING l.account_phone, l.epoch
+
+-- name: move_leases
+-- The same run, on a new connection.
+UPDATE volt_ops.leases AS l
+SET backend_pid = pg_backend_pid(),
+    backend_start = (SELECT a.backend_start FROM pg_stat_activity AS a WHERE a.pid = pg_backend_pid())
+FROM unnest(%(phones)s::text[], %(epochs)s::bigint[]) AS held (account_phone, epoch)
+WHERE l.account_phone = held.account_phone AND l.epoch = held.epoch
+
+-- name: release_leases
+UPDATE volt_ops.leases AS l
+SET expires_at = NULL, backend_pid = NULL
+FROM unnest(%(phones)s::text[], %(epochs)s::bigint[]) AS held (account_phone, epoch)
+WHERE l.account_phone = held.account_phone AND l.epoch = held.epoch
+
+-- name: lease_holders
+SELECT account_phone, holder, taken_at
+FROM volt_ops.leases
+WHERE account_phone = ANY(%(phones)s) AND expires_at IS NOT NULL AND run_id IS DISTINCT FROM %(run_id)s
+ORDER BY account_phone
+
+-- name: account_numbers
+SELECT phone_number, account_id FROM volt.account_numbers
+
+-- name: accounts
+SELECT primary_phone, id FROM volt.accounts WHERE primary_phone = ANY(%(phones)s) AND deleted_at IS NULL
+
+-- name: coverage
+-- Held against Volt's own totals, a stream a row. More than Volt's total (it forgot some) counts as all.
+SELECT
+    stream,
+    count(*) AS subjects,
+    sum(least(held + rejected + unidentifiable, total))::bigint AS held,
+    sum(total)::bigint AS total,
+    count(*) FILTER (WHERE gap <> 0) AS with_gap,
+    sum(rejected)::bigint AS rejected,
+    sum(unidentifiable)::bigint AS unidentifiable
+FROM volt_ops.coverage
+GROUP BY stream
+ORDER BY stream
+
+-- name: open_rejects
+SELECT stream, reason, count(*), min(first_seen_at), max(last_seen_at)
+FROM volt_ops.rejects
+WHERE resolved_at IS NULL
+GROUP BY 1, 2
+ORDER BY 3 DESC, 1, 2
+
+-- name: start_run
+INSERT INTO volt_ops.runs (run_id, kind) VALUES (%(run_id)s, %(kind)s)
+ON CONFLICT (run_id) DO NOTHING
+
+-- name: finish_run
+UPDATE volt_ops.runs
+SET finished_at = now(), outcome = %(outcome)s, report = %(report)s::jsonb
+WHERE run_id = %(run_id)s

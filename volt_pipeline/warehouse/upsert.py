@@ -1,0 +1,84 @@
+"""The SQL that writes rows, made from the catalogue: staging table, COPY, history, upsert.
+
+An unchanged row causes no write, and a version that was asked of Volt earlier never replaces one asked later.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+
+from volt_pipeline import catalog
+from volt_pipeline.catalog import History, Kind, Stream
+
+# jsonb travels as text: its binary form would have to be built value by value in Python.
+_WIRE = {kind: kind.value for kind in Kind} | {Kind.JSON: "text"}
+
+
+def _names(stream: Stream, prefix: str = "") -> str:
+    return ", ".join(f"{prefix}{name}" for name in stream.column_names)
+
+
+def _staged(stream: Stream, names: tuple[str, ...], alias: str = "s") -> str:
+    kinds = {column.name: column.kind for column in stream.columns}
+    return ", ".join(f"{alias}.{name}" + ("::jsonb" if kinds[name] is Kind.JSON else "") for name in names)
+
+
+
+def stage_name(stream: Stream) -> str:
+    return f"stage_{stream.name}"
+
+
+@cache
+def create_stage(stream: Stream) -> str:
+    columns = ", ".join(f"{column.name} {_WIRE[column.kind]}" for column in stream.columns)
+    return (
+        f"CREATE TEMP TABLE IF NOT EXISTS {stage_name(stream)} ({columns}, loaded_at timestamptz) ON COMMIT DELETE ROWS"
+    )
+
+
+@cache
+def copy_stage(stream: Stream) -> str:
+    return (f"COPY {stage_name(stream)} ({_names(stream)}, loaded_at) FROM STDIN (FORMAT BINARY)")
+
+
+@cache
+def wire_types(stream: Stream) -> tuple[str, ...]:
+    return (*(_WIRE[column.kind] for column in stream.columns), "timestamptz")
+
+
+@cache
+def write_history(history: History) -> str:
+    """Append the versions that differ from what is held; runs before the upsert, which forgets the old values."""
+    stream = catalog.stream_of(history)
+    (key,) = stream.key
+    first = f"t.{key} IS NULL" + (f" AND NOT s.{history.unless}" if history.unless else "")
+    tracked = ", ".join(f"t.{name}" for name in history.tracked)
+    return (
+        f"INSERT INTO volt.{history.name} ({history.key}, {', '.join(history.tracked)}, observed_at, run_id) "
+        f"SELECT s.{key}, {_staged(stream, history.tracked)}, s.loaded_at, %(run_id)s "
+        f"FROM {stage_name(stream)} AS s LEFT JOIN volt.{stream.name} AS t ON t.{key} = s.{key} "
+        f"WHERE ({first}) OR (t.loaded_at <= s.loaded_at "
+        f"AND ({tracked}) IS DISTINCT FROM ({_staged(stream, history.tracked)})) "
+        f"ORDER BY s.{key} ON CONFLICT DO NOTHING"
+    )
+
+
+@cache
+def upsert(stream: Stream) -> str:
+    """Staging → table, in key order; gives (inserted, updated)."""
+    values = [name for name in stream.column_names if name not in stream.key]
+    held, asked = (", ".join(f"{side}.{name}" for name in values) for side in ("t", "excluded"))
+    comparison = f"({held}) IS DISTINCT FROM ({asked})" if values else "false"
+    if stream.entity:
+        comparison = f"({comparison} OR t.deleted_at IS NOT NULL)"
+        values = [*values, "deleted_at"]
+    assignments = ", ".join(f"{name} = excluded.{name}" for name in [*values, "loaded_at", "run_id"])
+    return (
+        f"WITH written AS (INSERT INTO volt.{stream.name} AS t ({_names(stream)}, first_seen_at, loaded_at, run_id) "
+        f"SELECT {_staged(stream, stream.column_names)}, s.loaded_at, s.loaded_at, %(run_id)s "
+        f"FROM {stage_name(stream)} AS s "
+        f"ON CONFLICT ({', '.join(stream.key)}) DO UPDATE SET {assignments} "
+        f"WHERE t.loaded_at <= excluded.loaded_at AND {comparison} "
+        "RETURNING (xmax = 0) AS inserted) "
+        "SELECT count(*) FILTER (WHERE inserted), count(*) FILTER (WHERE NOT inserted) FROM written"
+    )
