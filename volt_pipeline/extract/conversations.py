@@ -1,0 +1,178 @@
+"""Walking conversations: many in one document, each with its own cursor, until each is complete.
+
+A walk ends on its last page, or strictly below the newest message of the last complete walk where the order was seen
+to be newest first and the count agrees (the store judges that, in the transaction that writes the page).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import Any
+
+from volt_pipeline.api.client import Reply
+from volt_pipeline.batch import Batch, Discovery, Reject, Walk
+from volt_pipeline.catalog import CONVERSATIONS, FINAL_STATUSES, MESSAGES
+from volt_pipeline.extract.frontier import Frontier
+from volt_pipeline.extract.pages import Page, PageError, advance
+from volt_pipeline.extract.reader import Account, Reader, put
+
+ALIASES = 25  # conversations asked in one document
+_FEED = 1_000  # due conversations read from the warehouse at once
+_SENT_AT = MESSAGES.column_names.index("sent_at")
+_WAVE_ID = MESSAGES.column_names.index("wave_id")
+
+
+async def feed(reader: Reader, account: Account, frontier: Frontier) -> int:
+    """Queue the account's due conversations; give how many there were."""
+    after, count = "", 0
+    while walks := await reader.store.due_conversations(account.id, account.phone, after, _FEED):
+        for walk in walks:
+            walk.whole = walk.whole or reader.full
+        await frontier.add(walks)
+        count += len(walks)
+        after = walks[-1].contact_phone
+    return count
+
+
+async def walk_conversations(reader: Reader, frontier: Frontier, workers: int) -> None:
+    """Ask until the frontier is empty and closed; with no worker, conversations are left alone."""
+    walker = _Walker(reader, frontier)
+    async with asyncio.TaskGroup() as group:
+        for _ in range(workers):
+            group.create_task(walker.work())
+
+
+class _Walker:
+    def __init__(self, reader: Reader, frontier: Frontier) -> None:
+        self._reader = reader
+        self._frontier = frontier
+        self._seen: dict[tuple[str, str, str], set[str]] = {}  # the cursors of each open walk
+        self._restarted: set[tuple[str, str, str]] = set()
+        self._done = 0
+        self._known = 0
+
+    async def work(self) -> None:
+        while walks := await self._frontier.take(ALIASES):
+            unfinished: list[Walk] = []
+            try:
+                replies = await self._reader.volt.query_each("conversation", [_variables(walk) for walk in walks])
+                unfinished = await self._store(walks, replies)
+            finally:
+                self._done += len(walks) - len(unfinished)
+                await self._frontier.settle(len(walks), unfinished)
+            self._reader.observe("conversations", self._done, self._done + self._frontier.size)
+
+    async def _store(self, walks: list[Walk], replies: list[Reply]) -> list[Walk]:
+        """Commit the pages with their walks' states; give the walks that have to go on."""
+        batch = Batch()
+        walked: list[Walk] = []
+        again: list[Walk] = []
+        for walk, reply in zip(walks, replies, strict=True):
+            if walk.pages == 0:
+                walk.opened_at = datetime.now(UTC)
+            try:
+                if reply.error is not None:
+                    raise PageError(str(reply.error))
+                page = Page.of(reply.value, "messages", reply.asked_at)
+                advance(walk, page, _take(self._reader, batch, walk, page), self._seen.setdefault(walk.key, set()))
+                batch.walks[walk.key] = walk
+                walked.append(walk)
+            except PageError as error:
+                again += self._restart(walk, batch, str(error))
+        completed = await self._reader.store.load(batch)
+        for walk in walked:
+            if walk.key in completed:
+                self._seen.pop(walk.key, None)
+            else:
+                # Below the top, but the count disagrees: something older is missing, so everything is read.
+                walk.whole = walk.whole or walk.below_top
+                again.append(walk)
+        return again
+
+    def _restart(self, walk: Walk, batch: Batch, reason: str) -> list[Walk]:
+        """Once, from the top: a cursor may have expired. Then the conversation is put aside, with its reason."""
+        self._seen.pop(walk.key, None)
+        if walk.cursor is not None and walk.key not in self._restarted:
+            self._restarted.add(walk.key)
+            return [
+                Walk(
+                    walk.stream,
+                    walk.account_id,
+                    walk.account_phone,
+                    walk.contact_phone,
+                    walk.item,
+                    gap=walk.gap,
+                    whole=True,
+                )
+            ]
+        batch.rejects.append(
+            Reject(
+                "conversations", walk.account_id, f"{walk.account_id}|{walk.contact_phone}", f"cannot be read: {reason}"
+            )
+        )
+        return []
+
+
+def _variables(walk: Walk) -> dict[str, Any]:
+    return {"from": walk.account_phone, "to": walk.contact_phone, "before": walk.cursor}
+
+
+def _take(reader: Reader, batch: Batch, walk: Walk, page: Page) -> list[datetime | None]:
+    """Add a page's messages to the batch; give their times in order (None where one is missing)."""
+    batch.add(CONVERSATIONS, (walk.account_id, walk.contact_phone, page.total, page.asked_at))
+    times: list[datetime | None] = []
+    for message in page.items:
+        made = take_message(
+            reader, batch, message, page.asked_at, walk.account_id, walk.account_phone, walk.contact_phone
+        )
+        times.append(made[_SENT_AT] if made else None)
+    return times
+
+
+def take_message(
+    reader: Reader,
+    batch: Batch,
+    message: Any,
+    asked_at: datetime,
+    account_id: str,
+    account_phone: str,
+    contact_phone: str,
+) -> tuple[Any, ...] | None:
+    """Add a message, read through a conversation, and the wave and pool number that it shows.
+
+    A text between two of our own accounts stands in both conversations and is stored once, under the sender's.
+    """
+    source = message if isinstance(message, dict) else {}
+    sides = [str(source.get("fromNumber") or ""), str(source.get("toNumber") or "")]
+    if contact_phone in reader.numbers:
+        account_id, contact_phone = _home(reader, source, sides, account_id, contact_phone)
+    elif sides.count(contact_phone) == 1:
+        ours = sides[1 - sides.index(contact_phone)]
+        if ours and ours not in reader.numbers:
+            reader.learn(batch, ours, account_id, "message", asked_at)
+    made = put(
+        batch,
+        MESSAGES,
+        message,
+        asked_at,
+        phone=contact_phone,
+        account_id=account_id,
+        contact_phone=contact_phone,
+        is_final=source.get("status") in FINAL_STATUSES,
+    )
+    if made and made[_WAVE_ID]:
+        batch.discoveries.add(Discovery("wave", "", made[_WAVE_ID], via="messages"))
+    return made
+
+
+def _home(
+    reader: Reader, source: dict[str, Any], sides: list[str], account_id: str, contact_phone: str
+) -> tuple[str, str]:
+    """(account, other side) of a text between two of our own accounts: the sender's view, however it was read."""
+    named = source.get("account")
+    sender = str(named.get("id")) if isinstance(named, dict) and named.get("id") else reader.numbers.get(sides[0])
+    if sender is None:
+        return account_id, contact_phone
+    other = [number for number in sides if number and reader.numbers.get(number) != sender]
+    return sender, other[0] if other else contact_phone

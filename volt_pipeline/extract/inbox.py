@@ -1,0 +1,134 @@
+"""Walking an account's inbox: the index of its conversations, and the source of its contacts.
+
+The inbox reorders while it is paged: a conversation that moves to the top after the top was read would be missed, so
+after a walk of several pages the top is read again until it stands still. A walk may stop early only strictly below
+the newest time of the last complete one, where the order was seen to be newest first and the count agrees.
+"""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from volt_pipeline.api.client import Reply, VoltClient
+from volt_pipeline.api.errors import ContractError, NotFound
+from volt_pipeline.batch import Batch, Discovery, Walk
+from volt_pipeline.catalog import ACCOUNTS, CONTACTS, INBOX_ITEMS, ORGANIZATIONS
+from volt_pipeline.extract.pages import Page, PageError, advance
+from volt_pipeline.extract.reader import Account, Reader, put
+
+_MOST_RESCANS = 10
+
+
+class UnknownAccount(Exception):
+    """VOLT_ACCOUNTS names a phone that this token cannot see."""
+
+
+async def first_page(volt: VoltClient, phone: str) -> tuple[Account, Reply]:
+    """The inbox's first page and whose it is. Raises UnknownAccount when Volt shows no such account."""
+    try:
+        reply = await volt.query("inbox", {"from": phone})
+    except NotFound:
+        reply = None
+    value = reply.value if reply else None
+    account = (value or {}).get("account") if reply else None
+    if reply is None or value is None or not (account and account.get("id")):
+        raise UnknownAccount(
+            f"VOLT_ACCOUNTS names {phone}, but Volt shows this token no such account. Write the account's primary "
+            "phone as Volt's own pages show it, or use a token that may read it."
+        )
+    return Account(str(account["id"]), phone), reply
+
+
+async def walk_inbox(reader: Reader, account: Account, first: Reply) -> None:
+    """Read the inbox as far as it has to be, and store each page with the state of the walk."""
+    walk = await reader.store.inbox_walk(account.id, account.phone)
+    walk.opened_at = datetime.now(UTC)
+    known_unidentifiable, walk.unidentifiable = walk.unidentifiable, 0
+    unidentified: set[tuple[Any, Any]] = set()
+    seen: set[str] = set()
+    reply = first
+    while True:
+        page = _page(reply)
+        batch = Batch()
+        times = _take(reader, batch, account, page, unidentified)
+        advance(walk, page, times, seen)
+        walk.unidentifiable = len(unidentified) if walk.reached_end else known_unidentifiable
+        if walk.reached_end and walk.pages > 1:
+            await reader.store.load(batch)
+            await _until_the_top_stands_still(reader, account, walk, unidentified)
+            batch = Batch()
+        batch.walks[walk.key] = walk
+        completed = await reader.store.load(batch)
+        reader.observe("inbox", walk.pages, 0)
+        if walk.key in completed or walk.reached_end:
+            return
+        walk.below_top = False  # the count disagrees: read on
+        reply = await reader.volt.query("inbox", {"from": account.phone, "before": walk.cursor})
+
+
+async def _until_the_top_stands_still(
+    reader: Reader, account: Account, walk: Walk, unidentified: set[tuple[Any, Any]]
+) -> None:
+    """Read the top again, down to what was the top before, until nothing has moved there meanwhile."""
+    for _ in range(_MOST_RESCANS):
+        mark, moved, cursor = walk.open_top, False, None
+        while True:
+            page = _page(await reader.volt.query("inbox", {"from": account.phone, "before": cursor}))
+            batch = Batch()
+            times = [time for time in _take(reader, batch, account, page, unidentified) if time]
+            await reader.store.load(batch)
+            walk.total = page.total
+            walk.unidentifiable = len(unidentified)
+            newest = max(times, default=None)
+            if newest and (mark is None or newest > mark):
+                moved = True
+                walk.open_top = max(newest, walk.open_top or newest)
+            cursor = page.next_cursor
+            if not cursor or (mark and walk.ordered and times and min(times) < mark):
+                break
+        if not moved:
+            return
+
+
+def _page(reply: Reply) -> Page:
+    try:
+        return Page.of(reply.value, "items", reply.asked_at)
+    except PageError as error:
+        raise ContractError("inbox", f"a page cannot be understood: {error}") from None
+
+
+def _take(
+    reader: Reader, batch: Batch, account: Account, page: Page, unidentified: set[tuple[Any, Any]]
+) -> list[datetime | None]:
+    """Add a page's rows to the batch; give the items' times in order (None where one is missing)."""
+    owner = page.source.get("account")
+    if isinstance(owner, dict) and owner.get("id"):
+        put(batch, ACCOUNTS, owner, page.asked_at)
+        if organization := owner.get("organization"):
+            put(batch, ORGANIZATIONS, organization, page.asked_at)
+    reader.learn(batch, account.phone, account.id, "primary_phone", page.asked_at)
+    times: list[datetime | None] = []
+    for item in page.items:
+        contact = item.get("contact") if isinstance(item, dict) else None
+        if isinstance(item, dict) and contact is None:
+            unidentified.add((item.get("lastMessageTime"), item.get("lastMessage")))
+            continue
+        made = put(batch, INBOX_ITEMS, item, page.asked_at, account_id=account.id)
+        times.append(made[INBOX_ITEMS.column_names.index("last_message_time")] if made else None)
+        take_contact(reader, batch, account, contact, page.asked_at)
+    return times
+
+
+def take_contact(reader: Reader, batch: Batch, account: Account, contact: Any, asked_at: datetime) -> None:
+    """Add a contact, the lists it is on, and the pool number it is texted from."""
+    made = put(batch, CONTACTS, contact, asked_at, account_id=account.id)
+    if made is None:
+        return
+    held = dict(zip(CONTACTS.column_names, made, strict=False))
+    reader.learn(batch, held["mapped_number"], account.id, "mapped_number", asked_at)
+    lists = [entry for entry in contact.get("lists") or [] if isinstance(entry, dict) and entry.get("id")]
+    batch.add_membership(held["id"], asked_at, frozenset(str(entry["id"]) for entry in lists))
+    for entry in lists:
+        if entry.get("name"):
+            batch.discoveries.add(Discovery("list", account.id, str(entry["name"]), via="contacts"))

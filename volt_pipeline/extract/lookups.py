@@ -1,0 +1,143 @@
+"""Targeted look-ups: waves by id, lists by name, unsettled messages by id, asked in aliased documents.
+
+What is due is the store's question to answer; each answer, a clean "there is none" included, is a `Reading`, and one
+that cannot be read costs itself only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from volt_pipeline.api.client import Reply
+from volt_pipeline.api.errors import NotFound
+from volt_pipeline.batch import Batch, Discovery, Reading, Reject, Target
+from volt_pipeline.catalog import FINAL_STATUSES, LISTS, MESSAGES, WAVE_LISTS, WAVES, WEBHOOKS
+from volt_pipeline.extract.reader import Account, Reader, put
+
+_AT_ONCE = 500  # look-ups answered before a commit: bounds memory
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """One kind of look-up: its query, the variables for a target, and what becomes of an answer.
+
+    `take` adds a found object to the batch and gives its id, or "" when it could not be stored.
+    """
+
+    kind: str
+    operation: str
+    table: str
+    variables: Callable[[Target], Mapping[str, Any]]
+    take: Callable[[Batch, Any, datetime, Target], str]
+
+
+async def look_up(reader: Reader, lookup: Lookup, targets: Sequence[Target]) -> None:
+    """Ask for all targets and store what is answered."""
+    for start in range(0, len(targets), _AT_ONCE):
+        part = targets[start : start + _AT_ONCE]
+        replies = await reader.volt.query_each(lookup.operation, [lookup.variables(target) for target in part])
+        batch = Batch()
+        for target, reply in zip(part, replies, strict=True):
+            _store(batch, lookup, target, reply)
+        await reader.store.load(batch)
+        reader.observe(f"{lookup.kind}s", start + len(part), len(targets))
+
+
+def _store(batch: Batch, lookup: Lookup, target: Target, reply: Reply) -> None:
+    if reply.error is not None and not isinstance(reply.error, NotFound):
+        reason = f"cannot be read: {reply.error}"
+        batch.rejects.append(
+            Reject(lookup.table, target.account_id, target.key, reason, contact_phone=target.contact_phone)
+        )
+        return
+    found = reply.value is not None
+    object_id = lookup.take(batch, reply.value, reply.asked_at, target) if found else ""
+    batch.readings.append(Reading(lookup.kind, target.account_id, target.key, reply.asked_at, found, object_id))
+
+
+async def read_waves(reader: Reader, accounts: Sequence[Account]) -> None:
+    """Ask for every wave that is due, with the lists it was sent to."""
+
+    def take(batch: Batch, wave: Any, asked_at: datetime, _target: Target) -> str:
+        made = put(batch, WAVES, wave, asked_at)
+        if made is None:
+            return ""
+        wave_id = str(made[0])
+        owner = made[WAVES.column_names.index("account_id")]
+        for entry in wave.get("lists") or []:
+            if isinstance(entry, dict) and entry.get("id"):
+                put(
+                    batch,
+                    WAVE_LISTS,
+                    {},
+                    asked_at,
+                    wave_id=wave_id,
+                    list_id=str(entry["id"]),
+                    list_name=entry.get("name"),
+                )
+                if owner and entry.get("name"):
+                    batch.discoveries.add(Discovery("list", owner, str(entry["name"]), via="waves"))
+        return wave_id
+
+    lookup = Lookup("wave", "wave", WAVES.name, lambda target: {"id": target.key}, take)
+    await look_up(reader, lookup, await reader.store.due("wave", [account.id for account in accounts]))
+
+
+async def read_lists(reader: Reader, accounts: Sequence[Account]) -> None:
+    """Ask for every list that is due, and for the source lists that those name, until no new one turns up."""
+    phones = {account.id: account.phone for account in accounts}
+
+    def take(batch: Batch, found: Any, asked_at: datetime, target: Target) -> str:
+        made = put(batch, LISTS, found, asked_at, account_id=None)
+        if made is None:
+            return ""
+        if source := made[LISTS.column_names.index("query_source_list_name")]:
+            batch.discoveries.add(Discovery("list", target.account_id, source, via="lists"))
+        return str(made[0])
+
+    lookup = Lookup(
+        "list",
+        "list",
+        LISTS.name,
+        lambda target: {"primaryPhone": phones[target.account_id], "listName": target.key},
+        take,
+    )
+    asked: set[Target] = set()
+    while due := [target for target in await reader.store.due("list", list(phones)) if target not in asked]:
+        asked.update(due)
+        await look_up(reader, lookup, due)
+
+
+async def settle_messages(reader: Reader, accounts: Sequence[Account]) -> None:
+    """Ask again for the messages whose status may still change."""
+
+    def take(batch: Batch, message: Any, asked_at: datetime, target: Target) -> str:
+        final = isinstance(message, dict) and message.get("status") in FINAL_STATUSES
+        made = put(
+            batch,
+            MESSAGES,
+            message,
+            asked_at,
+            phone=target.contact_phone,
+            account_id=target.account_id,
+            contact_phone=target.contact_phone,
+            is_final=final,
+        )
+        return str(made[0]) if made else ""
+
+    lookup = Lookup("message", "message", MESSAGES.name, lambda target: {"id": target.key}, take)
+    await look_up(reader, lookup, await reader.store.due("message", [account.id for account in accounts]))
+
+
+async def read_webhooks(reader: Reader) -> None:
+    """Read the registered webhooks: one request, all of them."""
+    reply = await reader.volt.query("webhooks", {})
+    batch = Batch()
+    for webhook in reply.value or []:
+        if webhook is not None:
+            put(batch, WEBHOOKS, webhook, reply.asked_at)
+    await reader.store.load(batch)
+    reader.observe("webhooks", len(batch.rows.get(WEBHOOKS.name, {})), 0)

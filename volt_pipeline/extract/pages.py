@@ -1,0 +1,72 @@
+"""Pages and cursors: what one answer holds, and how far it brings a walk."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from volt_pipeline.batch import Walk
+
+# No walk is longer than this many pages beyond one page an item: a loop that no cursor repeats ends here.
+_SPARE_PAGES = 1_000
+
+
+class PageError(Exception):
+    """A page that cannot be understood, or a cursor that leads nowhere."""
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """One answer of `inbox` or `conversation`. `next_cursor` is None on the last page."""
+
+    source: dict[str, Any]
+    items: list[Any]
+    total: int
+    next_cursor: str | None
+    asked_at: datetime
+
+    @classmethod
+    def of(cls, value: Any, items: str, asked_at: datetime) -> Page:
+        """Read an Inbox or Conversation object. Raises PageError when its shape is not the contract's."""
+        info = value.get("pageInfo") if isinstance(value, dict) else None
+        rows = value.get(items) if isinstance(value, dict) else None
+        if not isinstance(info, dict) or not isinstance(rows, list):
+            raise PageError(f"it has no {items} or no pageInfo")
+        total, cursor = info.get("totalItems"), info.get("nextPage")
+        if type(total) is not int:
+            raise PageError("pageInfo.totalItems is no number")
+        if info.get("hasNextPage") and not (isinstance(cursor, str) and cursor):
+            raise PageError("it says that there is a next page, but not which")
+        return cls(value, rows, total, cursor if info.get("hasNextPage") else None, asked_at)
+
+
+def advance(walk: Walk, page: Page, times: Sequence[datetime | None], seen: set[str]) -> None:
+    """Bring a walk forward by a page whose items have these times.
+
+    Sets `reached_end` on the last page and `below_top` when all that is newer than the last completed walk was read.
+    Raises PageError when the cursor was given before, or the walk has outgrown its page cap.
+    """
+    walk.pages += 1
+    if walk.stream == "inbox_items" or walk.pages == 1:
+        walk.total = page.total
+    for time in times:
+        if time is None or (walk.oldest is not None and time > walk.oldest):
+            walk.ordered = False
+        if time is not None:
+            walk.oldest = time if walk.oldest is None else min(time, walk.oldest)
+            walk.open_top = time if walk.open_top is None else max(time, walk.open_top)
+    walk.cursor = page.next_cursor
+    walk.reached_end = page.next_cursor is None
+    walk.below_top = (
+        not walk.whole and walk.ordered and walk.top is not None and walk.oldest is not None and walk.oldest < walk.top
+    )
+    if page.next_cursor is not None:
+        mark = hashlib.blake2b(page.next_cursor.encode(errors="surrogatepass"), digest_size=12).hexdigest()
+        if mark in seen:
+            raise PageError("its cursors go round in a circle")
+        seen.add(mark)
+        if walk.pages > walk.total + _SPARE_PAGES:
+            raise PageError(f"it has more than {walk.pages} pages for {walk.total} items")

@@ -1,0 +1,85 @@
+"""What every walk and look-up needs at hand: Volt, the store it fills, and someone who watches.
+
+`Store` is what extraction asks of the warehouse; `warehouse/` implements it and `sync.py` brings the two together.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Protocol
+
+from volt_pipeline.api.client import VoltClient
+from volt_pipeline.batch import Batch, Reject, Row, Target, Walk
+from volt_pipeline.catalog import ACCOUNT_NUMBERS, Stream
+from volt_pipeline.extract.rows import RowError, json_text, row
+
+Observer = Callable[[str, int, int], None]  # stage, done, known so far
+
+
+class Store(Protocol):
+    """The warehouse, as extraction sees it."""
+
+    async def load(self, batch: Batch) -> set[tuple[str, str, str]]:
+        """Commit a batch; give the keys of its walks that are complete."""
+
+    async def inbox_walk(self, account_id: str, account_phone: str) -> Walk:
+        """The account's inbox walk, to be opened."""
+
+    async def due_conversations(self, account_id: str, account_phone: str, after: str, limit: int) -> list[Walk]:
+        """The next due conversations by contact phone, beyond `after`."""
+
+    async def due(self, kind: str, account_ids: Sequence[str]) -> list[Target]:
+        """The waves, lists or messages that are due for a look-up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One of our accounts, as Volt names it."""
+
+    id: str
+    phone: str
+
+
+@dataclass
+class Reader:
+    """One run's reading of Volt."""
+
+    volt: VoltClient
+    store: Store
+    observe: Observer
+    full: bool = False
+    numbers: dict[str, str] = field(default_factory=dict)  # our own numbers → account_id
+
+    def learn(self, batch: Batch, number: str | None, account_id: str, evidence: str, asked_at: datetime) -> None:
+        """Remember one of our own numbers."""
+        if number and self.numbers.get(number) != account_id:
+            self.numbers[number] = account_id
+            batch.add(ACCOUNT_NUMBERS, (account_id, number, evidence, asked_at))
+
+
+def put(batch: Batch, stream: Stream, source: Any, asked_at: datetime, *, phone: str = "", **ours: Any) -> Row | None:
+    """Map one of Volt's objects and add it to the batch; what cannot be stored is added as a reject. Gives the row."""
+    try:
+        made = row(stream, source, asked_at, ours)
+    except RowError as error:
+        batch.rejects.append(
+            Reject(
+                stream=stream.name,
+                account_id=str(ours.get("account_id") or ""),
+                contact_phone=phone,
+                key=_key_of(source),
+                reason=str(error),
+                raw=json_text(source),
+            )
+        )
+        return None
+    batch.add(stream, made)
+    return made
+
+
+def _key_of(source: Any) -> str:
+    """What is known of a refused row's identity."""
+    key = source.get("id") if isinstance(source, dict) else None
+    return json_text(key).strip('"') if isinstance(key, str | int) else ""

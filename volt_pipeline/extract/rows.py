@@ -1,0 +1,154 @@
+"""Volt's JSON objects → rows in the catalogue's column order; what cannot be stored becomes a `RowError`.
+
+Tolerant of what does no harm (ids as integers, missing and extra fields, unknown words), strict where a guess would
+lie (times, numbers, flags).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+import orjson
+
+from volt_pipeline.catalog import Kind, Stream
+
+_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
+# Postgres' text holds neither NUL nor lone surrogates. They are written as \u0000 and \udXXX, and a text that already
+# spells such a thing gets its backslashes doubled, so that `unescape` gives back exactly what Volt said.
+_UNSTORABLE = re.compile(r"(\\*)([\x00\ud800-\udfff]|u(?:0000|d[89a-f][0-9a-f]{2}))")
+_SUSPECT = re.compile(r"[\x00\ud800-\udfff]|\\u(?:0000|d[89a-f])")
+_ESCAPED = re.compile(r"(\\+)u(0000|d[89a-f][0-9a-f]{2})")
+
+
+class RowError(Exception):
+    """A row that cannot be stored: names the field, never its value."""
+
+
+def escape(text: str) -> str:
+    """Text as Postgres can hold it; `unescape` is its inverse."""
+    if not _SUSPECT.search(text):
+        return text
+
+    def replace(match: re.Match[str]) -> str:
+        slashes, what = match.groups()
+        if len(what) > 1:
+            return slashes * 2 + what
+        return slashes * 2 + f"\\u{ord(what):04x}"
+
+    return _UNSTORABLE.sub(replace, text)
+
+
+def unescape(text: str) -> str:
+    """What Volt said, from what `escape` made of it."""
+
+    def replace(match: re.Match[str]) -> str:
+        slashes, code = match.groups()
+        kept = "\\" * (len(slashes) // 2)
+        return kept + (chr(int(code, 16)) if len(slashes) % 2 else f"u{code}")
+
+    return _ESCAPED.sub(replace, text)
+
+
+def json_text(value: Any) -> str:
+    """Any JSON value as text that jsonb takes: unstorable characters escaped, in keys too."""
+    try:
+        text = orjson.dumps(value).decode()
+    except (TypeError, orjson.JSONEncodeError):  # lone surrogates, integers beyond 64 bits
+        text = "\\u"
+    return json.dumps(_escape_deep(value), ensure_ascii=False) if "\\u" in text else text
+
+
+def _escape_deep(value: Any) -> Any:
+    if isinstance(value, str):
+        return escape(value)
+    if isinstance(value, dict):
+        return {escape(key): _escape_deep(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_escape_deep(item) for item in value]
+    return value
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, str):
+        return escape(value)
+    return str(value) if type(value) is int else json_text(value)
+
+
+def _integer(value: Any) -> int:
+    if type(value) is int:
+        number = value
+    elif isinstance(value, str) and re.fullmatch(r"-?\d{1,18}", value, re.ASCII):
+        number = int(value)
+    else:
+        raise RowError("is no whole number")
+    if not -(2**63) <= number < 2**63:
+        raise RowError("is too large a number")
+    return number
+
+
+def _boolean(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise RowError("is neither true nor false")
+
+
+def moment(value: Any) -> datetime | None:
+    """RFC 3339, or without a zone, which is UTC; '' is null. Raises RowError for anything else."""
+    if value == "":
+        return None
+    if not isinstance(value, str) or not _RFC3339.fullmatch(value):
+        raise RowError("is no RFC 3339 time")
+    try:
+        parsed = datetime.fromisoformat(value)
+        return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise RowError("is no time that exists") from None
+
+
+_CONVERT: dict[Kind, Callable[[Any], Any]] = {
+    Kind.TEXT: _text,
+    Kind.INTEGER: _integer,
+    Kind.BOOLEAN: _boolean,
+    Kind.TIMESTAMP: moment,
+    Kind.JSON: json_text,
+}
+
+
+@cache
+def _plan(stream: Stream) -> tuple[tuple[str, str, str, Callable[[Any], Any]], ...]:
+    """Per column: its name, the field, the field below it ("" for none), and the conversion."""
+    plan = []
+    for column in stream.columns:
+        field, _, below = column.path.partition(".")
+        plan.append((column.name, field, below, _CONVERT[column.kind]))
+    return tuple(plan)
+
+
+def row(stream: Stream, source: Any, asked_at: datetime, ours: Mapping[str, Any]) -> tuple[Any, ...]:
+    """One row of `stream.columns` and, last, `asked_at`.
+
+    `ours` gives the columns that Volt does not fill, and stands in where Volt says null.
+    Raises RowError naming the field when a value cannot be stored or a part of the key is missing.
+    """
+    if not isinstance(source, dict):
+        raise RowError("the row is no object")
+    values: list[Any] = []
+    field = ""
+    try:
+        for name, field, below, convert in _plan(stream):
+            value = source.get(field) if field else None
+            if below and value is not None:
+                value = value.get(below) if isinstance(value, dict) else None
+            values.append(ours.get(name) if value is None else convert(value))
+    except RowError as error:
+        raise RowError(f"{field} {error}") from None
+    for name in stream.key:
+        if values[stream.column_names.index(name)] in (None, ""):
+            raise RowError(f"{name} is missing")
+    values.append(asked_at)
+    return tuple(values)
