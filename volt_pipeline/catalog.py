@@ -36,9 +36,9 @@ class Column:
 class Stream:
     """One raw table of schema `volt`.
 
-    `query` is the query of the API that feeds it; `type_name` the GraphQL type that its rows are read from ("" when no single type gives them); `entity` says
-    that the thing itself can disappear in Volt, so the table carries `deleted_at`; `index` names the columns by
-    which the pipeline looks rows up beside the key.
+    `query` is the query of the API that feeds it, `type_name` the GraphQL type that its rows are read from ("" when
+    no single type gives them). `entity` says that the thing itself can disappear in Volt, so that the table carries
+    `deleted_at`; `index` names the columns by which the pipeline looks rows up beside the key.
     """
 
     name: str

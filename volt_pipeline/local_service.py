@@ -23,10 +23,12 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from volt_pipeline.errors import ExplainedError
+
 Facts = dict[str, Any]
 
 
-class LocalServiceError(Exception):
+class LocalServiceError(ExplainedError):
     """The server is in use from another machine or container, where this one cannot reach it."""
 
 

@@ -14,11 +14,13 @@ from pathlib import Path
 
 import phonenumbers
 
+from volt_pipeline.errors import ExplainedError
+
 DEFAULT_API_URL = "https://api.respondflow.com/graphql"
 _DECIDING = ("VOLT_API_URL", "VOLT_API_TOKEN", "VOLT_ACCOUNTS", "WAREHOUSE_URL")
 
 
-class SettingsError(Exception):
+class SettingsError(ExplainedError):
     """A setting is missing or wrong; the message names it and the remedy."""
 
 
@@ -45,11 +47,11 @@ def load(environ: Mapping[str, str] | None = None, *, demo: bool = False) -> Set
     Raises SettingsError when a setting is missing or malformed.
     """
     env = os.environ if environ is None else environ
-    home = Path(env.get("VOLT_HOME", "").strip() or ".volt").absolute()
+    where = _home(env)
     concurrency = _number(env, "VOLT_CONCURRENCY", default=16)
     given = {name: env[name].strip() for name in _DECIDING if env.get(name, "").strip()}
     if demo or not given:
-        return Settings(sandbox=True, home=home, concurrency=concurrency)
+        return Settings(sandbox=True, home=where, concurrency=concurrency)
     for name, remedy in (
         ("VOLT_API_TOKEN", "create one in Volt under Settings, Developers"),
         ("VOLT_ACCOUNTS", "give the primary phones of the accounts to sync, separated by commas: +15555554321,…"),
@@ -61,13 +63,22 @@ def load(environ: Mapping[str, str] | None = None, *, demo: bool = False) -> Set
             )
     return Settings(
         sandbox=False,
-        home=home,
+        home=where,
         api_url=_http_url(given.get("VOLT_API_URL", DEFAULT_API_URL)),
         api_token=_token(given["VOLT_API_TOKEN"]),
         accounts=phones(given["VOLT_ACCOUNTS"]),
         warehouse_url=given.get("WAREHOUSE_URL"),
         concurrency=concurrency,
     )
+
+
+def home() -> Path:
+    """VOLT_HOME alone: what is needed before, or without, the rest."""
+    return _home(os.environ)
+
+
+def _home(env: Mapping[str, str]) -> Path:
+    return Path(env.get("VOLT_HOME", "").strip() or ".volt").absolute()
 
 
 def phones(text: str, setting: str = "VOLT_ACCOUNTS") -> tuple[str, ...]:

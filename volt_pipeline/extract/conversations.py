@@ -23,16 +23,15 @@ _SENT_AT = MESSAGES.column_names.index("sent_at")
 _WAVE_ID = MESSAGES.column_names.index("wave_id")
 
 
-async def feed(reader: Reader, account: Account, frontier: Frontier) -> int:
-    """Queue the account's due conversations; give how many there were."""
-    after, count = "", 0
+async def feed(reader: Reader, account: Account, frontier: Frontier) -> None:
+    """Queue the account's due conversations."""
+    after = ""
     while walks := await reader.store.due_conversations(account.id, account.phone, after, _FEED):
         for walk in walks:
             walk.whole = walk.whole or reader.full
         await frontier.add(walks)
-        count += len(walks)
+        reader.expect("conversations", len(walks))
         after = walks[-1].contact_phone
-    return count
 
 
 async def walk_conversations(reader: Reader, frontier: Frontier, workers: int) -> None:
@@ -49,8 +48,6 @@ class _Walker:
         self._frontier = frontier
         self._seen: dict[tuple[str, str, str], set[str]] = {}  # the cursors of each open walk
         self._restarted: set[tuple[str, str, str]] = set()
-        self._done = 0
-        self._known = 0
 
     async def work(self) -> None:
         while walks := await self._frontier.take(ALIASES):
@@ -59,9 +56,8 @@ class _Walker:
                 replies = await self._reader.volt.query_each("conversation", [_variables(walk) for walk in walks])
                 unfinished = await self._store(walks, replies)
             finally:
-                self._done += len(walks) - len(unfinished)
                 await self._frontier.settle(len(walks), unfinished)
-            self._reader.observe("conversations", self._done, self._done + self._frontier.size)
+            self._reader.advance("conversations", len(walks) - len(unfinished))
 
     async def _store(self, walks: list[Walk], replies: list[Reply]) -> list[Walk]:
         """Commit the pages with their walks' states; give the walks that have to go on."""

@@ -8,7 +8,6 @@ from contextlib import suppress
 
 from volt_pipeline.batch import Walk
 
-
 _LINGER_SECONDS = 0.1
 
 
@@ -63,11 +62,6 @@ class Frontier:
     def done(self) -> bool:
         """Nothing waits, nothing is being asked, and nobody will add more."""
         return not (self._waiting or self._feeders or self._busy)
-
-    @property
-    def size(self) -> int:
-        """How many walks wait."""
-        return len(self._waiting)
 
     async def settle(self, taken: int, unfinished: list[Walk]) -> None:
         """Give back what was taken: the unfinished ones come first again."""

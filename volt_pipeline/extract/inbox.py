@@ -14,13 +14,14 @@ from volt_pipeline.api.client import Reply, VoltClient
 from volt_pipeline.api.errors import ContractError, NotFound
 from volt_pipeline.batch import Batch, Discovery, Walk
 from volt_pipeline.catalog import ACCOUNTS, CONTACTS, INBOX_ITEMS, ORGANIZATIONS
+from volt_pipeline.errors import ExplainedError
 from volt_pipeline.extract.pages import Page, PageError, advance
 from volt_pipeline.extract.reader import Account, Reader, put
 
 _MOST_RESCANS = 10
 
 
-class UnknownAccount(Exception):
+class UnknownAccount(ExplainedError):
     """VOLT_ACCOUNTS names a phone that this token cannot see."""
 
 
@@ -60,7 +61,7 @@ async def walk_inbox(reader: Reader, account: Account, first: Reply) -> None:
             batch = Batch()
         batch.walks[walk.key] = walk
         completed = await reader.store.load(batch)
-        reader.observe("inbox", walk.pages, 0)
+        reader.advance("inbox pages")
         if walk.key in completed or walk.reached_end:
             return
         walk.below_top = False  # the count disagrees: read on

@@ -36,6 +36,8 @@ class Lookup:
 
 async def look_up(reader: Reader, lookup: Lookup, targets: Sequence[Target]) -> None:
     """Ask for all targets and store what is answered."""
+    stage = f"{lookup.kind} look-ups"
+    reader.expect(stage, len(targets))
     for start in range(0, len(targets), _AT_ONCE):
         part = targets[start : start + _AT_ONCE]
         replies = await reader.volt.query_each(lookup.operation, [lookup.variables(target) for target in part])
@@ -43,7 +45,7 @@ async def look_up(reader: Reader, lookup: Lookup, targets: Sequence[Target]) -> 
         for target, reply in zip(part, replies, strict=True):
             _store(batch, lookup, target, reply)
         await reader.store.load(batch)
-        reader.observe(f"{lookup.kind}s", start + len(part), len(targets))
+        reader.advance(stage, len(part))
 
 
 def _store(batch: Batch, lookup: Lookup, target: Target, reply: Reply) -> None:
@@ -140,4 +142,4 @@ async def read_webhooks(reader: Reader) -> None:
         if webhook is not None:
             put(batch, WEBHOOKS, webhook, reply.asked_at)
     await reader.store.load(batch)
-    reader.observe("webhooks", len(batch.rows.get(WEBHOOKS.name, {})), 0)
+    reader.advance(WEBHOOKS.name, len(batch.rows.get(WEBHOOKS.name, {})))

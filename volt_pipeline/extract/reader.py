@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -15,7 +16,7 @@ from volt_pipeline.batch import Batch, Reject, Row, Target, Walk
 from volt_pipeline.catalog import ACCOUNT_NUMBERS, Stream
 from volt_pipeline.extract.rows import RowError, json_text, row
 
-Observer = Callable[[str, int, int], None]  # stage, done, known so far
+Observer = Callable[[str, int, int], None]  # stage, done, known to come in all (0: not known)
 
 
 class Store(Protocol):
@@ -51,6 +52,18 @@ class Reader:
     observe: Observer
     full: bool = False
     numbers: dict[str, str] = field(default_factory=dict)  # our own numbers → account_id
+    done: Counter[str] = field(default_factory=Counter)
+    known: Counter[str] = field(default_factory=Counter)
+
+    def expect(self, stage: str, more: int) -> None:
+        """So many more are known to come."""
+        self.known[stage] += more
+        self.observe(stage, self.done[stage], self.known[stage])
+
+    def advance(self, stage: str, more: int = 1) -> None:
+        """So many more are done."""
+        self.done[stage] += more
+        self.observe(stage, self.done[stage], self.known[stage])
 
     def learn(self, batch: Batch, number: str | None, account_id: str, evidence: str, asked_at: datetime) -> None:
         """Remember one of our own numbers."""

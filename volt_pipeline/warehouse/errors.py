@@ -9,8 +9,10 @@
 Postgres' own error texts carry row values (phones, bodies); only SQLSTATE and the server's class of error are told.
 """
 
+from volt_pipeline.errors import ExplainedError
 
-class WarehouseError(Exception):
+
+class WarehouseError(ExplainedError):
     """Base of the tree; the message says what happened, which setting it concerns and what to do."""
 
 

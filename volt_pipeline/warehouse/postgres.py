@@ -25,7 +25,7 @@ _LOCK = 0x766F6C74  # "volt"
 _CONNECT_SECONDS = 10
 
 
-def _described(url: str) -> str:
+def described(url: str) -> str:
     """host:port/database of a URL: never its password."""
     parts = make_url(url)
     return f"{parts.host or 'the local socket'}:{parts.port or 5432}/{parts.database or ''}"
@@ -75,7 +75,7 @@ def unreachable(url: str, error: BaseException) -> WarehouseUnreachable:
     """The connection error in words. libpq names user and host but no rows and no password."""
     reason = " ".join(str(error).split())[-200:]
     return WarehouseUnreachable(
-        f"The warehouse at {_described(url)} cannot be reached ({reason}). "
+        f"The warehouse at {described(url)} cannot be reached ({reason}). "
         "Check WAREHOUSE_URL and that the server is up."
     )
 
@@ -101,7 +101,7 @@ def prepare(url: str) -> None:
         state = getattr(error.orig, "sqlstate", None)
         if state == psycopg.errors.InsufficientPrivilege.sqlstate:
             raise WarehouseUnfit(
-                f"The role in WAREHOUSE_URL may not create the schemas volt and volt_ops at {_described(url)}. "
+                f"The role in WAREHOUSE_URL may not create the schemas volt and volt_ops at {described(url)}. "
                 "Let an administrator run: GRANT CREATE ON DATABASE … TO … (or name another role)."
             ) from None
         raise WarehouseError(f"The warehouse refused to be brought up to date (SQLSTATE {state}).") from error

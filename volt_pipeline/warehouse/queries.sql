@@ -367,6 +367,35 @@ WHERE resolved_at IS NULL
 GROUP BY 1, 2
 ORDER BY 3 DESC, 1, 2
 
+-- name: rejects_of_run
+SELECT stream, reason, count(*)
+FROM volt_ops.rejects
+WHERE run_id = %(run_id)s AND resolved_at IS NULL
+GROUP BY 1, 2
+ORDER BY 3 DESC, 1, 2
+
+-- name: record_push
+INSERT INTO volt_ops.pushes (
+    run_id, export, row_key, account_phone, action, outcome, reason, before, sent, after
+)
+VALUES (
+    %(run_id)s, %(export)s, %(row_key)s, %(account_phone)s, %(action)s, %(outcome)s, %(reason)s,
+    nullif(%(before)s, 'null'::jsonb), nullif(%(sent)s, 'null'::jsonb), nullif(%(after)s, 'null'::jsonb)
+)
+
+-- name: push_outcomes
+SELECT export, action, outcome, reason, count(*)
+FROM volt_ops.pushes
+WHERE run_id = %(run_id)s
+GROUP BY 1, 2, 3, 4
+ORDER BY 1, 2, 3, 4
+
+-- name: last_runs
+SELECT left(run_id, 8), kind, to_char(started_at, 'YYYY-MM-DD HH24:MI:SS'), extract(epoch FROM finished_at - started_at)::float, outcome
+FROM volt_ops.runs
+ORDER BY started_at DESC
+LIMIT 5
+
 -- name: start_run
 INSERT INTO volt_ops.runs (run_id, kind) VALUES (%(run_id)s, %(kind)s)
 ON CONFLICT (run_id) DO NOTHING

@@ -23,7 +23,6 @@ def _staged(stream: Stream, names: tuple[str, ...], alias: str = "s") -> str:
     return ", ".join(f"{alias}.{name}" + ("::jsonb" if kinds[name] is Kind.JSON else "") for name in names)
 
 
-
 def stage_name(stream: Stream) -> str:
     return f"stage_{stream.name}"
 
@@ -38,7 +37,7 @@ def create_stage(stream: Stream) -> str:
 
 @cache
 def copy_stage(stream: Stream) -> str:
-    return (f"COPY {stage_name(stream)} ({_names(stream)}, loaded_at) FROM STDIN (FORMAT BINARY)")
+    return f"COPY {stage_name(stream)} ({_names(stream)}, loaded_at) FROM STDIN (FORMAT BINARY)"
 
 
 @cache

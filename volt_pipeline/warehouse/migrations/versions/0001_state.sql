@@ -115,18 +115,6 @@ CREATE TABLE volt_ops.pushes (
 COMMENT ON TABLE volt_ops.pushes IS 'One row an attempt to write a contact or list to Volt: what was there, what was meant, what Volt answered.';
 CREATE INDEX pushes_run_id_idx ON volt_ops.pushes (run_id);
 
-CREATE TABLE volt_ops.unblock_approvals (
-    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
-    account_phone text NOT NULL,
-    phone_number text NOT NULL,
-    approved_by text NOT NULL CHECK (approved_by <> ''),
-    reason text NOT NULL CHECK (reason <> ''),
-    approved_at timestamptz NOT NULL DEFAULT now(),
-    used_at timestamptz,
-    used_by_run text
-);
-COMMENT ON TABLE volt_ops.unblock_approvals IS 'Who may be un-blocked, by whose word and why; each row serves once.';
-
 CREATE VIEW volt_ops.coverage AS
     SELECT
         stream, account_id, contact_phone AS key, total, held, rejected, unidentifiable, gap, completed_at AS measured_at

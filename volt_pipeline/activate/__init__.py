@@ -1,0 +1,1 @@
+"""Writing Volt: plans are pure, pushes are thin. Knows no database."""

@@ -1,0 +1,161 @@
+"""The command `volt-pipeline`: the door for people and schedulers without Dagster's UI.
+
+`sync` and `push` execute the same Dagster jobs that the UI and the schedules run. Exit code 0 only when all went
+well; what goes wrong is told in one sentence, with a traceback only under --debug.
+"""
+
+from __future__ import annotations
+
+import signal
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Annotated, NoReturn
+
+import typer
+
+from volt_pipeline import settings as environment
+from volt_pipeline.errors import ExplainedError
+from volt_pipeline.settings import SettingsError
+from volt_pipeline.workplace import SandboxError
+
+app = typer.Typer(
+    name="volt-pipeline",
+    help="Keeps a Postgres warehouse and Volt (business text messaging) in step, both ways.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+_debug = False
+
+
+@app.callback()
+def _options(debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False) -> None:
+    global _debug
+    _debug = debug
+
+
+@app.command()
+def demo() -> None:
+    """Sync an invented Volt into the embedded Postgres, push a small CRM back, and show what came of it."""
+    from volt_pipeline.showing import show_demo
+
+    _end(show_demo())
+
+
+@app.command()
+def sync(
+    full: Annotated[bool, typer.Option("--full", help="Read everything again.")] = False,
+    account: Annotated[
+        list[str] | None, typer.Option(help="Only this account (its primary phone); repeatable.")
+    ] = None,
+    raw: Annotated[bool, typer.Option("--raw", help="Only the raw tables: leave dbt out.")] = False,
+) -> None:
+    """Bring the warehouse up to date with Volt: raw tables, marts, verdict."""
+    from volt_pipeline.jobs import run_sync
+    from volt_pipeline.showing import show_sync
+
+    settings = environment.load()
+    _end(show_sync(settings, run_sync(settings, accounts=account or [], full=full, with_dbt=not raw)))
+
+
+@app.command()
+def push(
+    export: Annotated[str | None, typer.Argument(help="contacts or lists; both when left out.")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be written, write nothing.")] = False,
+) -> None:
+    """Push what stands in volt_exports to Volt, by createOrUpdateContact and createOrUpdateList."""
+    from volt_pipeline.jobs import run_push
+    from volt_pipeline.showing import show_push
+
+    if export not in (None, "contacts", "lists"):
+        raise SettingsError(f"There is no export {export!r}; it is contacts, lists, or nothing for both.")
+    settings = environment.load()
+    _end(show_push(settings, run_push(settings, export=export, dry_run=dry_run)))
+
+
+@app.command()
+def status() -> None:
+    """What is held, how complete it is, what is in quarantine, and how the last runs ended."""
+    from volt_pipeline.showing import show_status
+
+    _end(show_status(environment.load()))
+
+
+@app.command()
+def doctor() -> None:
+    """Check the settings, the token, Volt and the warehouse, and say what to mend."""
+    from volt_pipeline.doctor import examine
+
+    _end(examine())
+
+
+@app.command()
+def sandbox(
+    port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8020,
+    seed: Annotated[int, typer.Option(help="Another seed, another world.")] = 1,
+    accounts: Annotated[int, typer.Option(help="Accounts in the world.", min=1)] = 3,
+    contacts: Annotated[int, typer.Option(help="Contacts an account.", min=1)] = 120,
+    latency_ms: Annotated[float, typer.Option(help="Wait before each answer.", min=0)] = 0,
+    tick_seconds: Annotated[float, typer.Option(help="How often the world moves; 0 never.", min=0)] = 5,
+    journal: Annotated[Path | None, typer.Option(help="Keep the world in this file.")] = None,
+    ready_file: Annotated[Path | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Serve an invented Volt on this machine, for trying things out."""
+    from volt_pipeline.sandbox.server import TOKEN, serve
+    from volt_pipeline.sandbox.world import World
+
+    try:
+        world = World.create(seed=seed, accounts=accounts, contacts=contacts, now=datetime.now(UTC), journal=journal)
+    except ValueError as error:
+        raise SandboxError(str(error)) from None
+
+    def ready(url: str) -> None:
+        phones = ",".join(account.primary_phone for account in world.accounts)
+        typer.echo(f"An invented Volt answers at {url}. To sync it from another terminal:\n")
+        typer.echo(f"export VOLT_API_URL={url}\nexport VOLT_API_TOKEN={TOKEN}\nexport VOLT_ACCOUNTS={phones}")
+        if ready_file:
+            partial = ready_file.with_suffix(".partial")
+            partial.write_text(url, encoding="utf-8")
+            partial.replace(ready_file)
+
+    try:
+        serve(world, port=port, latency_ms=latency_ms, tick_seconds=tick_seconds, on_ready=ready)
+    except OSError as error:
+        raise SandboxError(f"Port {port} cannot be opened ({error.strerror}); name another with --port.") from None
+
+
+def _end(well: bool) -> None:
+    if not well:
+        raise typer.Exit(1)
+
+
+def _terminated(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise SystemExit(143)  # so that shared servers are let go on the way out
+
+
+def main() -> None:
+    """Run the command line; exit code 1 and one sentence for whatever goes wrong."""
+    signal.signal(signal.SIGTERM, _terminated)
+    try:
+        app()
+    except ExplainedError as error:
+        _fail(error, str(error))
+    except KeyboardInterrupt:
+        _fail(None, "Interrupted. What was committed stands; the next sync goes on from there.")
+    except Exception as error:
+        _fail(
+            error,
+            f"Something unexpected happened ({type(error).__name__}). Run it again with --debug before the command.",
+        )
+
+
+def _fail(error: BaseException | None, sentence: str) -> NoReturn:
+    from volt_pipeline.console import complain
+
+    if _debug and error is not None:
+        raise error
+    complain(sentence)
+    sys.exit(1)

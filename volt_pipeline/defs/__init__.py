@@ -1,0 +1,1 @@
+"""The Dagster code location: assets, checks, jobs and schedules. Bodies only adapt; the work is done below."""

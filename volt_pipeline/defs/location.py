@@ -1,0 +1,35 @@
+"""The code location, put together: once for Dagster, and for the command line with its own observer."""
+
+from typing import Any
+
+import dagster as dg
+
+from volt_pipeline import settings as environment
+from volt_pipeline.defs.activation import push_job
+from volt_pipeline.defs.assets import QUERIES, RAW, volt_raw
+from volt_pipeline.defs.checks import volt_raw_checks
+from volt_pipeline.defs.resources import Pipeline
+from volt_pipeline.defs.schedules import push_schedule, refresh_job, sync_job, sync_schedule
+from volt_pipeline.defs.verdict import build_verdict
+
+
+def build(pipeline: Pipeline | None = None, *, with_dbt: bool = True) -> dg.Definitions:
+    """All definitions. Without dbt (`sync --raw`) the seconds of loading it are saved."""
+    assets: list[Any] = [*QUERIES, volt_raw]
+    resources: dict[str, Any] = {"pipeline": pipeline or Pipeline()}
+    made = [spec.key for spec in RAW]
+    if with_dbt:
+        from volt_pipeline.defs.dbt import build_assets  # takes seconds to import
+
+        models, resources["dbt"] = build_assets(environment.home())
+        assets.append(models)
+        made.extend(models.keys)
+    assets.append(build_verdict(made))
+    return dg.Definitions(
+        assets=assets,
+        asset_checks=[volt_raw_checks],
+        jobs=[sync_job, refresh_job, push_job],
+        schedules=[sync_schedule, push_schedule],
+        resources=resources,
+        executor=dg.in_process_executor,
+    )

@@ -1,0 +1,94 @@
+"""What assets and ops are given: one resource that opens the workplace when a run needs it, never at import."""
+
+import asyncio
+from collections.abc import Callable, Collection, Coroutine, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+import psycopg
+
+from volt_pipeline import settings as environment
+from volt_pipeline.api.client import VoltClient
+from volt_pipeline.extract.reader import Observer
+from volt_pipeline.push import PushReport, push
+from volt_pipeline.sync import TABLES, SyncReport, first_cause, silent, sync
+from volt_pipeline.warehouse.postgres import conninfo
+from volt_pipeline.warehouse.queries import query
+from volt_pipeline.workplace import Workplace, warehouse, workplace
+
+Report = TypeVar("Report")
+
+
+@dataclass(frozen=True)
+class Pipeline:
+    """Volt and the warehouse, for one code location.
+
+    Settings come from the environment of the process that runs the step; `demo` ignores what points to a real Volt
+    or warehouse. `observe` is told of the progress.
+    """
+
+    demo: bool = False
+    observe: Observer = silent
+
+    @contextmanager
+    def open(self, accounts: Collection[str] = ()) -> Iterator[Workplace]:
+        """The workplace for these accounts (all configured ones when none is named)."""
+        settings = environment.load(demo=self.demo)
+        phones = environment.phones(",".join(accounts), "accounts") if accounts else ()
+        with workplace(settings, phones) as place:
+            yield place
+
+    @contextmanager
+    def open_warehouse(self) -> Iterator[Workplace]:
+        """The warehouse alone, for steps that ask nothing of Volt."""
+        settings = environment.load(demo=self.demo)
+        with warehouse(settings) as url:
+            yield Workplace(settings, "", "", url, ())
+
+    def rejects_of(self, run_id: str) -> list[tuple[str, str, int]]:
+        """(stream, reason, count) of what this run could not store or read."""
+        with self.open_warehouse() as place, psycopg.connect(conninfo(place.warehouse_url)) as connection:
+            return connection.execute(query("rejects_of_run"), {"run_id": run_id}).fetchall()
+
+    def sync(
+        self, run_id: str, *, accounts: Collection[str] = (), tables: Collection[str] = TABLES, full: bool = False
+    ) -> SyncReport:
+        """Bring `tables` up to date; see `volt_pipeline.sync.sync`."""
+
+        async def work(place: Workplace, volt: VoltClient) -> SyncReport:
+            workers = place.settings.concurrency
+            return await sync(
+                volt,
+                place.warehouse_url,
+                place.phones,
+                run_id=run_id,
+                tables=tables,
+                full=full,
+                workers=workers,
+                observe=self.observe,
+            )
+
+        return self._asked_of_volt(accounts, work)
+
+    def push(self, run_id: str, export: str, accounts: Collection[str] = (), *, dry_run: bool = False) -> PushReport:
+        """Push one export; see `volt_pipeline.push.push`."""
+
+        async def work(place: Workplace, volt: VoltClient) -> PushReport:
+            url, phones = place.warehouse_url, place.phones
+            return await push(volt, url, phones, export, run_id=run_id, dry_run=dry_run, observe=self.observe)
+
+        return self._asked_of_volt(accounts, work)
+
+    def _asked_of_volt(
+        self, accounts: Collection[str], work: Callable[[Workplace, VoltClient], Coroutine[Any, Any, Report]]
+    ) -> Report:
+        async def connected(place: Workplace) -> Report:
+            async with VoltClient(place.api_url, place.api_token, concurrency=place.settings.concurrency) as volt:
+                return await work(place, volt)
+
+        with self.open(accounts) as place:
+            try:
+                return asyncio.run(connected(place))
+            except BaseExceptionGroup as group:
+                raise first_cause(group) from None

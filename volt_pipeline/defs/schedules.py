@@ -1,0 +1,57 @@
+"""When things run: jobs and their schedules."""
+
+from collections.abc import Iterator
+
+import dagster as dg
+
+from volt_pipeline.defs.activation import push_job
+
+EVERYTHING = dg.AssetSelection.all()
+
+sync_job = dg.define_asset_job(
+    "sync_job", selection=EVERYTHING, description="Volt → raw tables → marts → verdict, for all accounts."
+)
+refresh_job = dg.define_asset_job(
+    "refresh_job",
+    selection=EVERYTHING,
+    config={"ops": {"volt_raw": {"config": {"full": True}}}},
+    description="The same, with everything read again.",
+)
+
+_UNFINISHED = [
+    dg.DagsterRunStatus.QUEUED,
+    dg.DagsterRunStatus.NOT_STARTED,
+    dg.DagsterRunStatus.STARTING,
+    dg.DagsterRunStatus.STARTED,
+]
+
+
+def _unless_running(context: dg.ScheduleEvaluationContext, *jobs: str) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """One request, or the reason why not: a second run would only wait for the first one's accounts."""
+    for job in jobs:
+        if context.instance.get_run_records(dg.RunsFilter(job_name=job, statuses=_UNFINISHED), limit=1):
+            yield dg.SkipReason(f"{job} is still at work; the next tick catches up.")
+            return
+    yield dg.RunRequest()
+
+
+@dg.schedule(
+    name="sync_schedule",
+    job=sync_job,
+    cron_schedule="*/15 * * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+)
+def sync_schedule(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Every 15 minutes, unless a sync is still at work."""
+    yield from _unless_running(context, "sync_job", "refresh_job")
+
+
+@dg.schedule(
+    name="push_schedule",
+    job=push_job,
+    cron_schedule="5,35 * * * *",
+    default_status=dg.DefaultScheduleStatus.STOPPED,
+)
+def push_schedule(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Every half hour once switched on, unless a push is still at work."""
+    yield from _unless_running(context, "push_job")

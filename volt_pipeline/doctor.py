@@ -1,0 +1,78 @@
+"""`volt-pipeline doctor`: try everything a sync needs, one thing after the other, and say what to mend."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
+from typing import TypeVar
+
+from volt_pipeline import settings as environment
+from volt_pipeline.api.client import VoltClient
+from volt_pipeline.api.tokens import expires_at
+from volt_pipeline.console import out, say
+from volt_pipeline.errors import ExplainedError
+from volt_pipeline.extract.inbox import first_page
+from volt_pipeline.settings import Settings, SettingsError
+from volt_pipeline.warehouse.postgres import described
+from volt_pipeline.workplace import Workplace, warehouse, workplace
+
+_WARN_BEFORE = timedelta(weeks=3)
+Found = TypeVar("Found")
+
+
+def examine() -> bool:
+    """Run all checks; gives whether a sync would work."""
+    settings = _check("settings", environment.load, _describe)
+    if settings is None:
+        return False
+    well = _check("warehouse", lambda: _try_warehouse(settings), str) is not None
+    if not settings.sandbox:
+        well = _check("token", lambda: _try_token(settings), str) is not None and well
+    return _check("volt", lambda: _try_volt(settings), str) is not None and well
+
+
+def _check(name: str, attempt: Callable[[], Found], describe: Callable[[Found], str]) -> Found | None:
+    """Try one thing and tell the outcome; None when it failed."""
+    try:
+        found = attempt()
+    except ExplainedError as error:
+        out.print(f"[red]✗[/red] {name}: ", end="")
+        say(str(error))
+        return None
+    out.print(f"[green]✓[/green] {name}: ", end="")
+    say(describe(found))
+    return found
+
+
+def _describe(settings: Settings) -> str:
+    volt = "the sandbox, an invented Volt (no VOLT_… setting is set)" if settings.sandbox else settings.api_url
+    where = "WAREHOUSE_URL" if settings.warehouse_url else f"an embedded Postgres under {settings.home}"
+    return f"Volt is {volt}; the warehouse is {where}"
+
+
+def _try_warehouse(settings: Settings) -> str:
+    with warehouse(settings) as url:
+        return f"{described(url)} answers; its tables are up to date"
+
+
+def _try_token(settings: Settings) -> str:
+    dies = expires_at(settings.api_token)
+    if dies is None:
+        return "it does not say when it expires"
+    if dies < datetime.now(UTC):
+        raise SettingsError(
+            f"VOLT_API_TOKEN expired on {dies:%Y-%m-%d}; create a new one in Volt (Settings, Developers)."
+        )
+    soon = ": create a new one soon" if dies - datetime.now(UTC) < _WARN_BEFORE else ""
+    return f"it expires on {dies:%Y-%m-%d}{soon}"
+
+
+def _try_volt(settings: Settings) -> str:
+    async def ask(place: Workplace) -> list[str]:
+        async with VoltClient(place.api_url, place.api_token, concurrency=place.settings.concurrency) as volt:
+            pages = await asyncio.gather(*(first_page(volt, phone) for phone in place.phones))
+        return [f"{account.phone} ({reply.value['pageInfo']['totalItems']} conversations)" for account, reply in pages]
+
+    with workplace(settings) as place:
+        return f"{len(place.phones)} accounts can be read: {', '.join(asyncio.run(ask(place)))}"

@@ -1,0 +1,88 @@
+"""The one run path: the command line executes the Dagster jobs in process, on the same instance as the UI."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import shutil
+from collections.abc import Sequence
+from contextlib import ExitStack, redirect_stdout
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import dagster as dg
+
+from volt_pipeline.console import progress
+from volt_pipeline.defs.location import build
+from volt_pipeline.defs.resources import Pipeline
+from volt_pipeline.settings import Settings
+from volt_pipeline.workplace import workplace
+
+_INSTANCE_SETTINGS = Path(__file__).parents[1] / "dagster.yaml"
+
+
+@dataclass
+class JobEnd:
+    """How a job ended: its run, and what each failed step said."""
+
+    run_id: str
+    well: bool
+    failures: list[str] = field(default_factory=list)
+
+
+def run_sync(
+    settings: Settings, *, accounts: Sequence[str] = (), full: bool = False, with_dbt: bool = True, demo: bool = False
+) -> JobEnd:
+    """Execute `sync_job`; without dbt, its raw part."""
+    config = {"ops": {"volt_raw": {"config": {"accounts": list(accounts), "full": full}}}}
+    return _run(settings, "sync_job", config, with_dbt=with_dbt, demo=demo)
+
+
+def run_push(settings: Settings, *, export: str | None = None, dry_run: bool = False, demo: bool = False) -> JobEnd:
+    """Execute `push_job`, for one export or both."""
+    ops = {name: {"config": {"dry_run": dry_run, "only": export or ""}} for name in ("push_contacts", "push_lists")}
+    return _run(settings, "push_job", {"ops": ops}, with_dbt=False, demo=demo)
+
+
+def _run(settings: Settings, job: str, config: dict[str, Any], *, with_dbt: bool, demo: bool) -> JobEnd:
+    quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
+    with ExitStack() as stack:
+        stack.enter_context(workplace(settings))  # up for the whole job, not for each step
+        instance = stack.enter_context(open_instance(settings))
+        observe = stack.enter_context(progress())
+        log = stack.enter_context((settings.home / "jobs.log").open("a", encoding="utf-8"))
+        stack.enter_context(redirect_stdout(log))  # dbt tells its story there
+        definitions = build(Pipeline(demo, observe), with_dbt=with_dbt)
+        result = definitions.resolve_job_def(job).execute_in_process(
+            run_config={**config, **quiet}, instance=instance, raise_on_error=False
+        )
+    failures = [
+        _words(event.step_failure_data)
+        for event in result.all_events
+        if event.event_type is dg.DagsterEventType.STEP_FAILURE
+    ]
+    return JobEnd(result.run_id, result.success, failures)
+
+
+def open_instance(settings: Settings) -> dg.DagsterInstance:
+    """Dagster's instance: DAGSTER_HOME, or VOLT_HOME/dagster with this project's dagster.yaml."""
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+    if "DAGSTER_HOME" not in os.environ:
+        home = settings.dagster_home
+        home.mkdir(parents=True, exist_ok=True)
+        if _INSTANCE_SETTINGS.exists():
+            shutil.copyfile(_INSTANCE_SETTINGS, home / "dagster.yaml")
+        os.environ["DAGSTER_HOME"] = str(home)
+    return dg.DagsterInstance.get()
+
+
+def _words(failure: Any) -> str:
+    """What the step said, without Dagster's frame around it."""
+    error = failure.error
+    while error.cause is not None:
+        error = error.cause
+    if failure.user_failure_data and failure.user_failure_data.description:
+        return str(failure.user_failure_data.description)
+    return re.sub(rf"^[\w.]*{re.escape(error.cls_name or '')}: ", "", str(error.message).strip())

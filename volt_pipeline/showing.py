@@ -1,0 +1,132 @@
+"""What the commands print when they are done: everything is read back from the warehouse, nothing is remembered."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import psycopg
+
+from volt_pipeline import catalog
+from volt_pipeline import settings as environment
+from volt_pipeline.console import complain, headline, say, table
+from volt_pipeline.jobs import JobEnd, run_push, run_sync
+from volt_pipeline.settings import Settings
+from volt_pipeline.warehouse.postgres import conninfo
+from volt_pipeline.warehouse.queries import query
+from volt_pipeline.workplace import sandbox, warehouse
+
+_DEMO_QUESTION = """
+SELECT a.account_name AS store,
+       count(*) FILTER (WHERE m.direction = 'inbound') AS texts_in,
+       count(*) FILTER (WHERE m.direction = 'outbound') AS texts_out,
+       count(*) FILTER (WHERE m.status = 'delivered')::float
+           / nullif(count(*) FILTER (WHERE m.status IN ('delivered', 'failed')), 0) AS delivered
+FROM volt_marts.messages AS m JOIN volt_marts.accounts AS a USING (account_id)
+GROUP BY 1 ORDER BY 1
+"""
+_SILENT = (
+    "What Volt's API cannot reveal: contacts that never texted and were never pushed, waves whose messages are all "
+    "unread here, and lists that no contact, wave or other list names."
+)
+
+
+def _rows(url: str, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
+    with psycopg.connect(conninfo(url)) as connection:
+        return connection.execute(statement, parameters).fetchall()
+
+
+def show_sync(settings: Settings, end: JobEnd) -> bool:
+    """The run's figures, and what failed. Gives whether all went well."""
+    with warehouse(settings) as url:
+        _show_run(url, end.run_id)
+    return _show_end(end)
+
+
+def _show_run(url: str, run_id: str) -> None:
+    for outcome, report in _rows(
+        url, "SELECT outcome, report FROM volt_ops.runs WHERE run_id = %(run_id)s", run_id=run_id
+    ):
+        if report is None:
+            continue
+        coverage = report["coverage"]
+        headline(f"Sync {outcome}: {sum(report['requests'].values())} requests in {report['seconds']:.1f} s")
+        table(
+            ("table", "read", "written", "unchanged", "rejected", "held of Volt's total"),
+            [
+                (
+                    name,
+                    c["read"],
+                    c["inserted"] + c["updated"],
+                    c["read"] - c["inserted"] - c["updated"],
+                    c["rejected"],
+                    _share(coverage.get(name)),
+                )
+                for name in catalog.QUERIES
+                if (c := report["tables"].get(name))
+            ],
+        )
+
+
+def _share(coverage: dict[str, Any] | None) -> str:
+    return f"{coverage['held']:,} of {coverage['total']:,}" if coverage else ""
+
+
+def _show_end(end: JobEnd) -> bool:
+    for failure in end.failures:
+        complain(failure)
+    return end.well
+
+
+def show_push(settings: Settings, end: JobEnd) -> bool:
+    """What became of the rows, by action and outcome. Gives whether all went well."""
+    with warehouse(settings) as url:
+        headline("Push")
+        table(("export", "action", "outcome", "reason", "rows"), _rows(url, query("push_outcomes"), run_id=end.run_id))
+    return _show_end(end)
+
+
+def show_status(settings: Settings) -> bool:
+    """What is held and how far to trust it."""
+    with warehouse(settings) as url:
+        headline("Rows held")
+        names = [stream.name for stream in catalog.STREAMS] + [history.name for history in catalog.HISTORIES]
+        table(
+            ("table", "rows"),
+            [(f"volt.{name}", _rows(url, f"SELECT count(*) FROM volt.{name}")[0][0]) for name in names],
+        )
+        headline("Held against Volt's own totals")
+        table(
+            ("stream", "subjects", "held", "Volt's total", "with a gap", "rejected", "unidentifiable"),
+            _rows(url, query("coverage")),
+        )
+        headline("In quarantine (volt_ops.rejects)")
+        rejects = _rows(url, query("open_rejects"))
+        table(("stream", "reason", "rows", "first seen", "last seen"), rejects) if rejects else say("nothing")
+        headline("Last runs")
+        table(
+            ("run", "kind", "started", "seconds", "outcome"),
+            _rows(url, query("last_runs")),
+        )
+        say("\n" + _SILENT)
+    return True
+
+
+def show_demo() -> bool:
+    """Sync, push and sync again, on the sandbox and the embedded Postgres, whatever else is configured."""
+    settings = environment.load(demo=True)
+    with sandbox(settings.home), warehouse(settings) as url:
+        say("The demo syncs an invented Volt (the sandbox) into an embedded Postgres under " + str(settings.home))
+        first = run_sync(settings, demo=True)
+        _show_run(url, first.run_id)
+        pushed = run_push(settings, demo=True)
+        well = all([_show_end(first), show_push(settings, pushed)])
+        again = run_sync(settings, demo=True, with_dbt=False)
+        _show_run(url, again.run_id)
+        well = _show_end(again) and well
+        if first.well:
+            headline("One question to the marts: texts in and out per store, and the share delivered")
+            table(("store", "texts in", "texts out", "delivered"), _rows(url, _DEMO_QUESTION))
+    say(
+        "\nNext: `make dev` opens the Dagster UI on the same data; `.venv/bin/volt-pipeline status` shows what is held."
+    )
+    return well
