@@ -19,8 +19,8 @@ _DEMO_QUESTION = """
 SELECT a.account_name AS store,
        count(*) FILTER (WHERE m.direction = 'inbound') AS texts_in,
        count(*) FILTER (WHERE m.direction = 'outbound') AS texts_out,
-       count(*) FILTER (WHERE m.status = 'delivered')::float
-           / nullif(count(*) FILTER (WHERE m.status IN ('delivered', 'failed')), 0) AS delivered
+       round(100.0 * count(*) FILTER (WHERE m.status = 'delivered')
+           / nullif(count(*) FILTER (WHERE m.status IN ('delivered', 'failed')), 0), 1) || ' %' AS delivered
 FROM volt_marts.messages AS m JOIN volt_marts.accounts AS a USING (account_id)
 GROUP BY 1 ORDER BY 1
 """

@@ -32,3 +32,5 @@ def record(connection: psycopg.Connection[Any], run_id: str, attempt: Mapping[st
     """Write an attempt to `volt_ops.pushes` and commit: it is on record before the next one is made."""
     jsons = {name: Jsonb(attempt[name]) for name in ("before", "sent", "after")}
     connection.execute(query("record_push"), {**attempt, **jsons, "run_id": run_id})
+    if attempt["export"] == "lists" and attempt["outcome"] == "sent":
+        connection.execute(query("discover_pushed_list"), attempt)

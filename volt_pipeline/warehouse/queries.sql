@@ -383,6 +383,14 @@ VALUES (
     nullif(%(before)s, 'null'::jsonb), nullif(%(sent)s, 'null'::jsonb), nullif(%(after)s, 'null'::jsonb)
 )
 
+-- name: discover_pushed_list
+-- The next sync reads the list that was pushed, again if it was known.
+INSERT INTO volt_ops.discoveries AS d (kind, account_id, key, via)
+SELECT 'list', a.id, %(row_key)s, 'pushes'
+FROM volt.accounts AS a
+WHERE a.primary_phone = %(account_phone)s
+ON CONFLICT (kind, account_id, key) DO UPDATE SET read_at = NULL
+
 -- name: push_outcomes
 SELECT export, action, outcome, reason, count(*)
 FROM volt_ops.pushes
