@@ -1,0 +1,1 @@
+"""The dbt project is built for real: on an empty warehouse, and on a small one whose answers are known."""
