@@ -4,12 +4,21 @@ PYTHON ?= python3
 BIN := .venv/bin
 READY := .venv/.ready
 UV_VERSION := 0.13.9
-DAGSTER_HOME ?= $(CURDIR)/.volt/dagster
+PORT ?= 3000
 
 .PHONY: demo test lint dev setup lock clean
 
 demo: setup                                  ## sync an invented Volt into an embedded Postgres, and show it
 	$(BIN)/python -m volt_pipeline demo
+
+# The daemon warns on each start that `dg dev` supersedes this command; `dg` would be one more package for the same.
+dev: setup                                   ## the Dagster UI and its daemon, on the same data as the commands
+	@mkdir -p "$${VOLT_HOME:=.volt}" && VOLT_HOME=$$(cd "$$VOLT_HOME" && pwd) && export VOLT_HOME \
+		&& if [ -z "$$DAGSTER_HOME" ]; then \
+			DAGSTER_HOME=$$VOLT_HOME/dagster && mkdir -p "$$DAGSTER_HOME" && cp dagster.yaml "$$DAGSTER_HOME"; \
+		fi && export DAGSTER_HOME \
+		&& PYTHONWARNINGS='ignore:Function `dev_command` is superseded' \
+			exec $(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p $(PORT)
 
 test: setup                                  ## the whole test suite
 	$(BIN)/python -m pytest $(ARGS)

@@ -21,7 +21,7 @@ from volt_pipeline.batch import Batch, Discovery, Reject
 from volt_pipeline.extract.conversations import feed, walk_conversations
 from volt_pipeline.extract.frontier import Frontier
 from volt_pipeline.extract.inbox import first_page, walk_inbox
-from volt_pipeline.extract.lookups import read_lists, read_waves, read_webhooks, settle_messages
+from volt_pipeline.extract.lookups import read_lists, read_waves, read_webhooks, settle_messages, sweep_contacts
 from volt_pipeline.extract.pages import PageError
 from volt_pipeline.extract.reader import Account, Observer, Reader
 from volt_pipeline.warehouse.leases import Leases
@@ -120,6 +120,8 @@ async def _read(reader: Reader, pages: Sequence[tuple[Account, Any]], tables: Co
     await _introduce(reader, pages)
     if queries & {"inbox", "conversation"}:
         await _walk(reader, pages, workers=workers if "conversation" in queries else 0)
+    if "inbox" in queries:
+        await sweep_contacts(reader, accounts)
     if "conversation" in queries:
         await settle_messages(reader, accounts)
     if "wave" in queries:

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from volt_pipeline.api.client import Reply, VoltClient
-from volt_pipeline.api.errors import ContractError, NotFound
+from volt_pipeline.api.errors import ContractError, NotFound, ServerError
 from volt_pipeline.batch import Batch, Discovery, Walk
 from volt_pipeline.catalog import ACCOUNTS, CONTACTS, INBOX_ITEMS, ORGANIZATIONS
 from volt_pipeline.errors import ExplainedError
@@ -42,18 +42,37 @@ async def first_page(volt: VoltClient, phone: str) -> tuple[Account, Reply]:
 
 
 async def walk_inbox(reader: Reader, account: Account, first: Reply) -> None:
-    """Read the inbox as far as it has to be, and store each page with the state of the walk."""
+    """Read the inbox as far as it has to be, and store each page with the state of the walk.
+
+    A cursor that expired or leads nowhere is met by one more walk from the top. Raises PageError when that ends no
+    better, or when Volt suddenly shows nothing where much was held; what was read until then is stored.
+    """
+    try:
+        await _walk_once(reader, account, first)
+    except PageError:
+        _, again = await first_page(reader.volt, account.phone)
+        await _walk_once(reader, account, again)
+
+
+async def _walk_once(reader: Reader, account: Account, first: Reply) -> None:
     walk = await reader.store.inbox_walk(account.id, account.phone)
     walk.opened_at = datetime.now(UTC)
+    held = walk.total
     known_unidentifiable, walk.unidentifiable = walk.unidentifiable, 0
     unidentified: set[tuple[Any, Any]] = set()
     seen: set[str] = set()
     reply = first
     while True:
-        page = _page(reply)
+        page = Page.of(reply.value, "items", reply.asked_at)
+        if page.total == 0 and held:
+            raise PageError(f"Volt shows it empty, although {held:,} conversations were held; nothing is believed gone")
         batch = Batch()
         times = _take(reader, batch, account, page, unidentified)
-        advance(walk, page, times, seen)
+        try:
+            advance(walk, page, times, seen)
+        except PageError:
+            await reader.store.load(batch)
+            raise
         walk.unidentifiable = len(unidentified) if walk.reached_end else known_unidentifiable
         if walk.reached_end and walk.pages > 1:
             await reader.store.load(batch)
@@ -65,7 +84,7 @@ async def walk_inbox(reader: Reader, account: Account, first: Reply) -> None:
         if walk.key in completed or walk.reached_end:
             return
         walk.below_top = False  # the count disagrees: read on
-        reply = await reader.volt.query("inbox", {"from": account.phone, "before": walk.cursor})
+        reply = await _next_page(reader, account, walk.cursor)
 
 
 async def _until_the_top_stands_still(
@@ -75,7 +94,8 @@ async def _until_the_top_stands_still(
     for _ in range(_MOST_RESCANS):
         mark, moved, cursor = walk.open_top, False, None
         while True:
-            page = _page(await reader.volt.query("inbox", {"from": account.phone, "before": cursor}))
+            reply = await _next_page(reader, account, cursor)
+            page = Page.of(reply.value, "items", reply.asked_at)
             batch = Batch()
             times = [time for time in _take(reader, batch, account, page, unidentified) if time]
             await reader.store.load(batch)
@@ -92,11 +112,12 @@ async def _until_the_top_stands_still(
             return
 
 
-def _page(reply: Reply) -> Page:
+async def _next_page(reader: Reader, account: Account, cursor: str | None) -> Reply:
+    """The page at the cursor. Raises PageError where Volt refuses just that."""
     try:
-        return Page.of(reply.value, "items", reply.asked_at)
-    except PageError as error:
-        raise ContractError("inbox", f"a page cannot be understood: {error}") from None
+        return await reader.volt.query("inbox", {"from": account.phone, "before": cursor})
+    except (NotFound, ContractError, ServerError) as error:
+        raise PageError(str(error)) from None
 
 
 def _take(

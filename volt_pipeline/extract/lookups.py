@@ -1,4 +1,4 @@
-"""Targeted look-ups: waves by id, lists by name, unsettled messages by id, asked in aliased documents.
+"""Targeted look-ups: waves by id, lists by name, unsettled messages by id, contacts by phone, in aliased documents.
 
 What is due is the store's question to answer; each answer, a clean "there is none" included, is a `Reading`, and one
 that cannot be read costs itself only.
@@ -14,7 +14,9 @@ from typing import Any
 from volt_pipeline.api.client import Reply
 from volt_pipeline.api.errors import NotFound
 from volt_pipeline.batch import Batch, Discovery, Reading, Reject, Target
-from volt_pipeline.catalog import FINAL_STATUSES, LISTS, MESSAGES, WAVE_LISTS, WAVES, WEBHOOKS
+from volt_pipeline.catalog import CONTACTS, FINAL_STATUSES, LISTS, MESSAGES, WAVE_LISTS, WAVES, WEBHOOKS
+from volt_pipeline.errors import ExplainedError
+from volt_pipeline.extract.inbox import take_contact
 from volt_pipeline.extract.reader import Account, Reader, put
 
 _AT_ONCE = 500  # look-ups answered before a commit: bounds memory
@@ -34,22 +36,48 @@ class Lookup:
     take: Callable[[Batch, Any, datetime, Target], str]
 
 
+class TokenSeesNothing(ExplainedError):
+    """Volt answers with nothing about things that it showed before."""
+
+
 async def look_up(reader: Reader, lookup: Lookup, targets: Sequence[Target]) -> None:
-    """Ask for all targets and store what is answered."""
+    """Ask for all targets and store what is answered. Raises TokenSeesNothing when nulls cannot be believed."""
     stage = f"{lookup.kind} look-ups"
     reader.expect(stage, len(targets))
     for start in range(0, len(targets), _AT_ONCE):
         part = targets[start : start + _AT_ONCE]
         replies = await reader.volt.query_each(lookup.operation, [lookup.variables(target) for target in part])
+        answers = list(zip(part, replies, strict=True))
+        await _believe(reader, lookup, answers)
         batch = Batch()
-        for target, reply in zip(part, replies, strict=True):
+        for target, reply in answers:
             _store(batch, lookup, target, reply)
         await reader.store.load(batch)
         reader.advance(stage, len(part))
 
 
+async def _believe(reader: Reader, lookup: Lookup, answers: Sequence[tuple[Target, Reply]]) -> None:
+    """Nulls count only beside something of the same account that Volt does show: else the token may be revoked."""
+    seen = {target.account_id for target, reply in answers if reply.value is not None}
+    doubtful = {target.account_id for target, reply in answers if _absent(reply)} - seen
+    if not doubtful:
+        return
+    canaries = await reader.store.canaries(lookup.kind, sorted(doubtful))
+    replies = await reader.volt.query_each(lookup.operation, [lookup.variables(canary) for canary in canaries])
+    silent = [canary for canary, reply in zip(canaries, replies, strict=True) if reply.value is None]
+    if silent:
+        raise TokenSeesNothing(
+            f"Volt answers with nothing about the {lookup.table} of {len(silent)} account(s), not even about what it "
+            "showed before. The token may have lost its rights: check VOLT_API_TOKEN. Nothing was taken for deleted."
+        )
+
+
+def _absent(reply: Reply) -> bool:
+    return reply.value is None and (reply.error is None or isinstance(reply.error, NotFound))
+
+
 def _store(batch: Batch, lookup: Lookup, target: Target, reply: Reply) -> None:
-    if reply.error is not None and not isinstance(reply.error, NotFound):
+    if reply.value is None and not _absent(reply):
         reason = f"cannot be read: {reply.error}"
         batch.rejects.append(
             Reject(lookup.table, target.account_id, target.key, reason, contact_phone=target.contact_phone)
@@ -132,6 +160,24 @@ async def settle_messages(reader: Reader, accounts: Sequence[Account]) -> None:
 
     lookup = Lookup("message", "message", MESSAGES.name, lambda target: {"id": target.key}, take)
     await look_up(reader, lookup, await reader.store.due("message", [account.id for account in accounts]))
+
+
+async def sweep_contacts(reader: Reader, accounts: Sequence[Account]) -> None:
+    """Ask again for the contacts that were not read for long: they change without any message."""
+    by_id = {account.id: account for account in accounts}
+
+    def take(batch: Batch, contact: Any, asked_at: datetime, target: Target) -> str:
+        take_contact(reader, batch, by_id[target.account_id], contact, asked_at)
+        return target.key
+
+    lookup = Lookup(
+        "contact",
+        "contact",
+        CONTACTS.name,
+        lambda target: {"primaryPhone": by_id[target.account_id].phone, "phoneNumber": target.contact_phone},
+        take,
+    )
+    await look_up(reader, lookup, await reader.store.due("contact", list(by_id)))
 
 
 async def read_webhooks(reader: Reader) -> None:

@@ -20,13 +20,15 @@ class PageError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One answer of `inbox` or `conversation`. `next_cursor` is None on the last page."""
+    """One answer of `inbox` or `conversation`. `next_cursor` is None on the last page; `broken` says why there is none
+    although there should be."""
 
     source: dict[str, Any]
     items: list[Any]
     total: int
     next_cursor: str | None
     asked_at: datetime
+    broken: str = ""
 
     @classmethod
     def of(cls, value: Any, items: str, asked_at: datetime) -> Page:
@@ -38,17 +40,21 @@ class Page:
         total, cursor = info.get("totalItems"), info.get("nextPage")
         if type(total) is not int:
             raise PageError("pageInfo.totalItems is no number")
-        if info.get("hasNextPage") and not (isinstance(cursor, str) and cursor):
-            raise PageError("it says that there is a next page, but not which")
-        return cls(value, rows, total, cursor if info.get("hasNextPage") else None, asked_at)
+        if not info.get("hasNextPage"):
+            return cls(value, rows, total, None, asked_at)
+        if not (isinstance(cursor, str) and cursor):
+            return cls(value, rows, total, None, asked_at, "it says that there is a next page, but not which")
+        return cls(value, rows, total, cursor, asked_at)
 
 
 def advance(walk: Walk, page: Page, times: Sequence[datetime | None], seen: set[str]) -> None:
     """Bring a walk forward by a page whose items have these times.
 
     Sets `reached_end` on the last page and `below_top` when all that is newer than the last completed walk was read.
-    Raises PageError when the cursor was given before, or the walk has outgrown its page cap.
+    Raises PageError when there is no way on: no cursor, one that was given before, or a walk beyond its page cap.
     """
+    if page.broken:
+        raise PageError(page.broken)
     walk.pages += 1
     if walk.stream == "inbox_items" or walk.pages == 1:
         walk.total = page.total

@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Protocol
@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from volt_pipeline.api.client import VoltClient
 from volt_pipeline.batch import Batch, Reject, Row, Target, Walk
 from volt_pipeline.catalog import ACCOUNT_NUMBERS, Stream
-from volt_pipeline.extract.rows import RowError, json_text, row
+from volt_pipeline.extract.rows import RowError, escape, json_text, row
 
 Observer = Callable[[str, int, int], None]  # stage, done, known to come in all (0: not known)
 
@@ -32,7 +32,10 @@ class Store(Protocol):
         """The next due conversations by contact phone, beyond `after`."""
 
     async def due(self, kind: str, account_ids: Sequence[str]) -> list[Target]:
-        """The waves, lists or messages that are due for a look-up."""
+        """The waves, lists, messages or contacts that are due for a look-up."""
+
+    async def canaries(self, kind: str, account_ids: Sequence[str]) -> list[Target]:
+        """One thing of each account that Volt showed lately: what a token that sees anything can see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +85,7 @@ def put(batch: Batch, stream: Stream, source: Any, asked_at: datetime, *, phone:
                 stream=stream.name,
                 account_id=str(ours.get("account_id") or ""),
                 contact_phone=phone,
-                key=_key_of(source),
+                key=_key_of(stream, source, ours),
                 reason=str(error),
                 raw=json_text(source),
             )
@@ -92,7 +95,14 @@ def put(batch: Batch, stream: Stream, source: Any, asked_at: datetime, *, phone:
     return made
 
 
-def _key_of(source: Any) -> str:
-    """What is known of a refused row's identity."""
-    key = source.get("id") if isinstance(source, dict) else None
-    return json_text(key).strip('"') if isinstance(key, str | int) else ""
+def _key_of(stream: Stream, source: Any, ours: Mapping[str, Any]) -> str:
+    """The refused row's key, as `load` will know it once the row can be stored; "" when a part of it is missing."""
+    parts = []
+    for column in stream.columns:
+        if column.name in stream.key:
+            value = source
+            for name in filter(None, column.path.split(".")):
+                value = value.get(name) if isinstance(value, dict) else None
+            value = ours.get(column.name) if value is None or not column.path else value
+            parts.append(escape(str(value)) if isinstance(value, str | int) and value != "" else "")
+    return "|".join(parts) if all(parts) else ""

@@ -17,7 +17,7 @@ from typing import Any, TypeVar
 import psycopg
 
 from volt_pipeline import catalog
-from volt_pipeline.batch import Batch, Reject, Walk
+from volt_pipeline.batch import Batch, Reading, Reject, Walk
 from volt_pipeline.catalog import Stream
 from volt_pipeline.warehouse import upsert
 from volt_pipeline.warehouse.errors import WarehouseError, WarehouseUnreachable
@@ -217,6 +217,8 @@ class Loader:
             ("text", "timestamptz", "text[]"),
             rows,
         )
+        for name in ("retire_contacts", "end_buried_memberships"):
+            await cursor.execute(query(name), {"run_id": self.run_id})
         for name in ("close_memberships", "open_memberships", "stamp_contacts"):
             await cursor.execute(query(name), {"run_id": self.run_id})
 
@@ -227,6 +229,7 @@ class Loader:
             parameters = _arrays(("kinds", "account_ids", "keys", "read_ats", "founds", "objects"), answers)
             await cursor.execute(query("save_readings"), parameters)
             await cursor.execute(query("save_discovery_readings"), parameters)
+            await self._bury(cursor, [reading for reading in batch.readings if not reading.found])
         for stream, rows in batch.rows.items():
             keys = ["|".join(map(str, key)) for key in rows]
             await cursor.execute(query("resolve_rejects"), {"stream": stream, "keys": keys})
@@ -235,6 +238,14 @@ class Loader:
         ]:
             names = ("streams", "account_ids", "phones", "keys", "reasons", "raws", "digests")
             await cursor.execute(query("add_rejects"), {**_arrays(names, refused), "run_id": self.run_id})
+
+    async def _bury(self, cursor: Cursor, absent: Sequence[Reading]) -> None:
+        """Mark as deleted what repeated look-ups did not find; nothing else deletes."""
+        for kind in sorted({reading.kind for reading in absent}):
+            keys = [reading.key for reading in absent if reading.kind == kind]
+            await cursor.execute(query(f"bury_{kind}s"), {"keys": keys, "run_id": self.run_id})
+        if any(reading.kind == "contact" for reading in absent):
+            await cursor.execute(query("end_buried_memberships"), {"run_id": self.run_id})
 
     async def _write_walks(self, cursor: Cursor, walks: list[Walk]) -> set[WalkKey]:
         if not walks:

@@ -36,7 +36,8 @@ LIMIT %(limit)s
 SELECT
     w.top,
     w.gap,
-    w.unidentifiable,
+    coalesce(w.unidentifiable, 0) AS unidentifiable,
+    coalesce(w.held, 0) AS held,
     w.whole_at < now() - interval '24 hours' OR coalesce(w.retry_at <= now(), false) AS whole
 FROM volt_ops.walks AS w
 WHERE w.stream = 'inbox_items' AND w.account_id = %(account_id)s AND w.completed_at IS NOT NULL
@@ -91,13 +92,112 @@ WHERE NOT m.is_final
   AND coalesce(m.sent_at, m.first_seen_at) > now() - interval '72 hours'
   AND (
     %(full)s
-    OR greatest(r.read_at, m.loaded_at)
+    OR CASE WHEN coalesce(r.misses, 0) > 0
+       THEN r.read_at + interval '10 minutes' * power(2, least(r.misses, 8)) <= now()
+       ELSE greatest(r.read_at, m.loaded_at)
        + greatest(
            interval '1 minute',
            (greatest(r.read_at, m.loaded_at) - coalesce(m.sent_at, m.first_seen_at)) / 2
          ) <= now()
+       END
   )
 ORDER BY m.id
+
+-- name: due_contacts
+-- A rolling sweep: each contact is asked again some time in the second half of the budget, its own moment spreading
+-- the work, so that a first sync's contacts do not all come due at once.
+SELECT c.account_id, c.id, c.phone_number
+FROM volt.contacts AS c
+JOIN volt_ops.readings AS r ON r.kind = 'contact' AND r.key = c.id
+WHERE c.deleted_at IS NULL
+  AND c.account_id = ANY(%(account_ids)s)
+  AND c.phone_number <> ''
+  AND CASE WHEN r.misses = 0
+      THEN r.read_at + %(budget)s * (0.5 + (hashtext(c.id) & 65535) / 131072.0) <= now()
+      ELSE r.read_at + interval '10 minutes' * power(2, least(r.misses, 8)) <= now()
+  END
+ORDER BY c.account_id, c.id
+
+-- name: canary_contacts
+SELECT DISTINCT ON (c.account_id) c.account_id, c.id, c.phone_number
+FROM volt.contacts AS c
+JOIN volt_ops.readings AS r ON r.kind = 'contact' AND r.key = c.id AND r.misses = 0
+WHERE c.deleted_at IS NULL AND c.account_id = ANY(%(account_ids)s) AND c.phone_number <> ''
+ORDER BY c.account_id, r.read_at DESC, c.id
+
+-- name: canary_messages
+SELECT a.account_id, m.id, m.contact_phone
+FROM unnest(%(account_ids)s::text[]) AS a (account_id)
+CROSS JOIN LATERAL (
+    SELECT i.contact_phone
+    FROM volt.inbox_items AS i
+    WHERE i.account_id = a.account_id
+      AND EXISTS (
+        SELECT FROM volt.messages AS n
+        WHERE n.account_id = i.account_id AND n.contact_phone = i.contact_phone AND n.is_final AND n.deleted_at IS NULL
+      )
+    ORDER BY i.last_message_time DESC
+    LIMIT 1
+) AS latest
+CROSS JOIN LATERAL (
+    SELECT n.id, n.contact_phone
+    FROM volt.messages AS n
+    WHERE n.account_id = a.account_id AND n.contact_phone = latest.contact_phone AND n.is_final AND n.deleted_at IS NULL
+    ORDER BY n.sent_at DESC
+    LIMIT 1
+) AS m
+
+-- name: canary_waves
+SELECT '', d.key, ''
+FROM volt_ops.discoveries AS d
+WHERE d.kind = 'wave' AND d.misses = 0 AND d.read_at IS NOT NULL
+ORDER BY d.read_at DESC, d.key
+LIMIT 1
+
+-- name: canary_lists
+SELECT DISTINCT ON (d.account_id) d.account_id, d.key, ''
+FROM volt_ops.discoveries AS d
+WHERE d.kind = 'list' AND d.account_id = ANY(%(account_ids)s) AND d.misses = 0 AND d.read_at IS NOT NULL
+ORDER BY d.account_id, d.read_at DESC, d.key
+
+-- name: bury_contacts
+-- Three clean nulls, each beside a living canary: Volt holds it no more.
+UPDATE volt.contacts AS c
+SET deleted_at = r.read_at, loaded_at = r.read_at, run_id = %(run_id)s
+FROM volt_ops.readings AS r
+WHERE r.kind = 'contact' AND r.key = ANY(%(keys)s) AND r.misses >= 3 AND c.id = r.key AND c.deleted_at IS NULL
+
+-- name: bury_messages
+UPDATE volt.messages AS m
+SET deleted_at = r.read_at, loaded_at = r.read_at, run_id = %(run_id)s
+FROM volt_ops.readings AS r
+WHERE r.kind = 'message' AND r.key = ANY(%(keys)s) AND r.misses >= 3 AND m.id = r.key AND m.deleted_at IS NULL
+
+-- name: bury_waves
+UPDATE volt.waves AS w
+SET deleted_at = d.read_at, loaded_at = d.read_at, run_id = %(run_id)s
+FROM volt_ops.discoveries AS d
+WHERE d.kind = 'wave' AND d.key = ANY(%(keys)s) AND d.misses >= 3 AND w.id = d.object_id AND w.deleted_at IS NULL
+
+-- name: bury_lists
+UPDATE volt.lists AS l
+SET deleted_at = d.read_at, loaded_at = d.read_at, run_id = %(run_id)s
+FROM volt_ops.discoveries AS d
+WHERE d.kind = 'list' AND d.key = ANY(%(keys)s) AND d.misses >= 3 AND l.id = d.object_id AND l.deleted_at IS NULL
+
+-- name: end_buried_memberships
+UPDATE volt.contact_lists AS l
+SET valid_to = c.deleted_at, loaded_at = c.deleted_at, run_id = %(run_id)s
+FROM volt.contacts AS c
+WHERE l.contact_id = c.id AND l.valid_to IS NULL AND c.run_id = %(run_id)s AND c.deleted_at > l.valid_from
+
+-- name: retire_contacts
+-- A phone that answers with another contact's id: the old contact is gone.
+UPDATE volt.contacts AS old
+SET deleted_at = s.loaded_at, loaded_at = s.loaded_at, run_id = %(run_id)s
+FROM stage_contacts AS s
+WHERE old.account_id = s.account_id AND old.phone_number = s.phone_number AND old.id <> s.id
+  AND old.deleted_at IS NULL AND old.loaded_at <= s.loaded_at
 
 -- name: complete_walks
 -- Judge the walks of this batch that read to their end or below the top of the last one. A walk that stopped early

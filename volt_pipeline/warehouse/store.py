@@ -7,12 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import timedelta
 from typing import Any
 
 from volt_pipeline.batch import Batch, Target, Walk
 from volt_pipeline.warehouse.load import Loader
 
-_DUE = {"wave": "due_waves", "list": "due_lists", "message": "due_messages"}
+_DUE = {"wave": "due_waves", "list": "due_lists", "message": "due_messages", "contact": "due_contacts"}
+_CANARIES = {kind: name.replace("due_", "canary_") for kind, name in _DUE.items()}
+
+
+CONTACT_BUDGET = timedelta(hours=24)  # no contact's last reading is older than this, if syncs run
 
 
 @dataclass
@@ -27,10 +32,11 @@ class WarehouseStore:
         return await self.loader.load(batch)
 
     async def inbox_walk(self, account_id: str, account_phone: str) -> Walk:
-        """A fresh inbox walk, bounded by the last complete one."""
+        """A fresh inbox walk, bounded by the last complete one, whose rows held are its `total`."""
         walk = Walk("inbox_items", account_id, account_phone)
-        for top, gap, unidentifiable, whole in await self.loader.fetch("inbox_walk", {"account_id": account_id}):
-            walk.top, walk.gap, walk.unidentifiable, walk.whole = top, gap, unidentifiable or 0, bool(whole)
+        for top, gap, unidentifiable, held, whole in await self.loader.fetch("inbox_walk", {"account_id": account_id}):
+            walk.top, walk.gap, walk.unidentifiable, walk.total = top, gap, unidentifiable, held
+            walk.whole = whole
         walk.whole = walk.whole or self.full
         return walk
 
@@ -66,6 +72,13 @@ class WarehouseStore:
         return walk
 
     async def due(self, kind: str, account_ids: Sequence[str]) -> list[Target]:
-        """The waves, lists or messages that are due for a look-up."""
-        rows = await self.loader.fetch(_DUE[kind], {"account_ids": list(account_ids), "full": self.full})
+        """The waves, lists, messages or contacts that are due for a look-up."""
+        rows = await self.loader.fetch(
+            _DUE[kind], {"account_ids": list(account_ids), "full": self.full, "budget": CONTACT_BUDGET}
+        )
+        return [Target(*row) for row in rows]
+
+    async def canaries(self, kind: str, account_ids: Sequence[str]) -> list[Target]:
+        """One thing of each account that Volt showed lately."""
+        rows = await self.loader.fetch(_CANARIES[kind], {"account_ids": list(account_ids)})
         return [Target(*row) for row in rows]
