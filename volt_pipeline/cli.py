@@ -85,6 +85,21 @@ def status() -> None:
 
 
 @app.command()
+def rejects(
+    retry: Annotated[bool, typer.Option("--retry", help="Read again what is in quarantine.")] = False,
+) -> None:
+    """Show what could not be stored or read (volt_ops.rejects), and try it again."""
+    from volt_pipeline.jobs import run_sync
+    from volt_pipeline.showing import make_rejects_due, show_rejects, show_sync
+
+    settings = environment.load()
+    if not retry:
+        _end(show_rejects(settings))
+    elif make_rejects_due(settings):
+        _end(show_sync(settings, run_sync(settings, with_dbt=False)))
+
+
+@app.command()
 def doctor() -> None:
     """Check the settings, the token, Volt and the warehouse, and say what to mend."""
     from volt_pipeline.doctor import examine

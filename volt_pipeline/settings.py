@@ -119,6 +119,6 @@ def _number(env: Mapping[str, str], name: str, *, default: int) -> int:
     text = env.get(name, "").strip()
     if not text:
         return default
-    if not text.isdigit() or int(text) < 1:
+    if not text.isdecimal() or int(text) < 1:
         raise SettingsError(f"{name} must be a whole number of at least 1 (it is {text!r}).")
     return int(text)

@@ -102,6 +102,8 @@ def show_status(settings: Settings) -> bool:
         headline("In quarantine (volt_ops.rejects)")
         rejects = _rows(url, query("open_rejects"))
         table(("stream", "reason", "rows", "first seen", "last seen"), rejects) if rejects else say("nothing")
+        headline("Found through something else (Volt lists none of these)")
+        table(("kind", "found through", "known", "never could be read"), _rows(url, query("ledger")))
         headline("Last runs")
         table(
             ("run", "kind", "started", "seconds", "outcome"),
@@ -109,6 +111,28 @@ def show_status(settings: Settings) -> bool:
         )
         say("\n" + _SILENT)
     return True
+
+
+def show_rejects(settings: Settings) -> bool:
+    """What is in quarantine, without the people in it. Gives whether there is nothing."""
+    with warehouse(settings) as url:
+        found = _rows(url, query("list_rejects"))
+    if not found:
+        say("Nothing is in quarantine.")
+        return True
+    table(("id", "stream", "account", "reason", "runs", "first seen", "last seen"), found)
+    say("\n`volt-pipeline rejects --retry` reads them again; their raw JSON stands in volt_ops.rejects.")
+    return False
+
+
+def make_rejects_due(settings: Settings) -> int:
+    """Make everything in quarantine due for another reading; gives how many there were."""
+    with warehouse(settings) as url, psycopg.connect(conninfo(url)) as connection:
+        for name in ("retry_walks", "retry_lookups"):
+            connection.execute(query(name))
+        count = connection.execute(query("close_rejects")).rowcount
+    say(f"{count} in quarantine {'is' if count == 1 else 'are'} read again." if count else "Nothing is in quarantine.")
+    return count
 
 
 def show_demo() -> bool:

@@ -9,14 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Collection, Sequence
-from dataclasses import asdict, dataclass, field
-from typing import Any
-
-import orjson
+from collections.abc import Awaitable, Callable, Collection, Sequence
+from datetime import UTC, datetime
 
 from volt_pipeline import catalog
-from volt_pipeline.api.client import VoltClient
+from volt_pipeline.api.client import Reply, VoltClient
+from volt_pipeline.api.errors import ContractError
 from volt_pipeline.batch import Batch, Discovery, Reject
 from volt_pipeline.extract.conversations import feed, walk_conversations
 from volt_pipeline.extract.frontier import Frontier
@@ -24,52 +22,13 @@ from volt_pipeline.extract.inbox import first_page, walk_inbox
 from volt_pipeline.extract.lookups import read_lists, read_waves, read_webhooks, settle_messages, sweep_contacts
 from volt_pipeline.extract.pages import PageError
 from volt_pipeline.extract.reader import Account, Observer, Reader
+from volt_pipeline.report import Coverage, SyncReport
 from volt_pipeline.warehouse.leases import Leases
-from volt_pipeline.warehouse.load import Counts, Loader
+from volt_pipeline.warehouse.load import Loader
 from volt_pipeline.warehouse.store import WarehouseStore
 
 TABLES = frozenset(catalog.QUERIES)
 _ROOM = 2_000  # due conversations that wait before more are read from the warehouse
-
-
-@dataclass(frozen=True)
-class Coverage:
-    """What is held of one stream against Volt's own totals, over its `subjects` (inboxes, conversations, …)."""
-
-    subjects: int
-    held: int
-    total: int
-    with_gap: int
-    rejected: int
-    unidentifiable: int
-
-    @property
-    def share(self) -> float:
-        """1.0 is complete."""
-        return self.held / self.total if self.total else 1.0
-
-
-@dataclass
-class SyncReport:
-    """What a sync did: rows a table, requests, seconds, and what it could not store or read."""
-
-    run_id: str
-    accounts: tuple[str, ...]
-    tables: dict[str, Counts] = field(default_factory=dict)
-    requests: dict[str, int] = field(default_factory=dict)
-    coverage: dict[str, Coverage] = field(default_factory=dict)
-    seconds: float = 0.0
-
-    @property
-    def rejected(self) -> int:
-        return sum(counts.rejected for counts in self.tables.values())
-
-    @property
-    def total_requests(self) -> int:
-        return sum(self.requests.values())
-
-    def as_json(self) -> str:
-        return orjson.dumps(asdict(self)).decode()
 
 
 def silent(_stage: str, _done: int, _known: int) -> None:
@@ -89,12 +48,13 @@ async def sync(
 ) -> SyncReport:
     """Bring `tables` up to date for the accounts with these primary phones.
 
-    The warehouse must be prepared (`warehouse.postgres.prepare`). Raises UnknownAccount, VoltError, WarehouseError;
-    what was committed before stands, and the next sync goes on from there. What could not be stored or read is in
-    `volt_ops.rejects` and counted in the report.
+    The warehouse must be prepared (`warehouse.postgres.prepare`). Raises UnknownAccount, VoltError,
+    TokenSeesNothing, WarehouseError, some of them in groups (`first_cause`); what was committed before stands, and the
+    next sync goes on from there. What could not be stored or read is in `volt_ops.rejects` and counted in the report.
     """
     started = time.monotonic()
-    pages = await asyncio.gather(*(first_page(volt, phone) for phone in phones))  # before anything is written
+    async with asyncio.TaskGroup() as group:  # before anything is written
+        tasks = [group.create_task(_arrive(volt, phone)) for phone in phones]
     loader = Loader(warehouse_url, run_id, Leases(phones, run_id))
     report = SyncReport(run_id, tuple(phones), tables=loader.counts)
     async with loader.open():
@@ -103,8 +63,9 @@ async def sync(
         try:
             reader = Reader(volt, WarehouseStore(loader, full), observe, full)
             reader.numbers = dict(await loader.fetch("account_numbers", {}))
-            await _read(reader, pages, tables, workers)
+            await _read(reader, await _identified(loader, [task.result() for task in tasks]), tables, workers)
             report.coverage = {stream: Coverage(*rest) for stream, *rest in await loader.fetch("coverage", {})}
+            ((report.oldest_contact_reading,),) = await loader.fetch("oldest_contact_reading", {})
             outcome = "rejected" if report.rejected else "succeeded"
         finally:
             report.requests = dict(volt.usage.by_operation)
@@ -113,54 +74,103 @@ async def sync(
     return report
 
 
-async def _read(reader: Reader, pages: Sequence[tuple[Account, Any]], tables: Collection[str], workers: int) -> None:
-    """Read what feeds the tables. Conversations need the inbox: it tells which of them moved."""
+Arrival = tuple[Account, Reply | ContractError]  # an account, and its inbox's first page or why there is none
+
+
+async def _arrive(volt: VoltClient, phone: str) -> tuple[str, Account | None, Reply | ContractError]:
+    try:
+        return phone, *await first_page(volt, phone)
+    except ContractError as error:
+        return phone, None, error
+
+
+async def _identified(
+    loader: Loader, met: Sequence[tuple[str, Account | None, Reply | ContractError]]
+) -> list[Arrival]:
+    """Where the inbox query is refused, an account that is held already can still be read in other ways."""
+    known = dict(await loader.fetch("accounts", {"phones": [phone for phone, _, _ in met]}))
+    arrivals: list[Arrival] = []
+    for phone, account, first in met:
+        if account is None and phone not in known and isinstance(first, ContractError):
+            raise first
+        arrivals.append((account or Account(known[phone], phone), first))
+    return arrivals
+
+
+async def _read(reader: Reader, arrivals: Sequence[Arrival], tables: Collection[str], workers: int) -> None:
+    """Read what feeds the tables. Conversations need the inbox: it tells which of them moved.
+
+    What Volt's contract no longer gives stops only what needs it.
+    """
     queries = {catalog.QUERIES[table] for table in tables}
-    accounts = [account for account, _ in pages]
-    await _introduce(reader, pages)
+    accounts = [account for account, _ in arrivals]
+    await _introduce(reader, accounts)
     if queries & {"inbox", "conversation"}:
-        await _walk(reader, pages, workers=workers if "conversation" in queries else 0)
-    if "inbox" in queries:
-        await sweep_contacts(reader, accounts)
-    if "conversation" in queries:
-        await settle_messages(reader, accounts)
-    if "wave" in queries:
-        await read_waves(reader, accounts)
-    if "list" in queries:
-        await read_lists(reader, accounts)
-    if "webhooks" in queries:
-        await read_webhooks(reader)
+        await _walk(reader, arrivals, workers=workers if "conversation" in queries else 0)
+    stages: list[tuple[str, str, Callable[[], Awaitable[None]]]] = [
+        ("inbox", "contacts", lambda: sweep_contacts(reader, accounts)),
+        ("conversation", "messages", lambda: settle_messages(reader, accounts)),
+        ("wave", "waves", lambda: read_waves(reader, accounts)),
+        ("list", "lists", lambda: read_lists(reader, accounts)),
+        ("webhooks", "webhooks", lambda: read_webhooks(reader)),
+    ]
+    for query, table, stage in stages:
+        if query in queries:
+            try:
+                await stage()
+                await _record(reader, table, None)
+            except ContractError as error:
+                await _record(reader, table, error)
 
 
-async def _introduce(reader: Reader, pages: Sequence[tuple[Account, Any]]) -> None:
+async def _record(reader: Reader, table: str, refusal: ContractError | None) -> None:
+    """Volt's refusal of a whole query is one reject of its table; it is resolved when the query works again."""
+    if refusal is not None:
+        await reader.store.load(Batch(rejects=[Reject(table, "", "the query", str(refusal))]))
+    else:
+        await reader.store.resolve(table, "the query")
+
+
+async def _introduce(reader: Reader, accounts: Sequence[Account]) -> None:
     """What is known from the start: our own phones, and that every account has a list of all its contacts."""
     batch = Batch()
-    for account, reply in pages:
-        reader.learn(batch, account.phone, account.id, "primary_phone", reply.asked_at)
+    now = datetime.now(UTC)
+    for account in accounts:
+        reader.learn(batch, account.phone, account.id, "primary_phone", now)
         batch.discoveries.add(Discovery("list", account.id, "All", via="settings"))
     await reader.store.load(batch)
 
 
-async def _walk(reader: Reader, pages: Sequence[tuple[Account, Any]], *, workers: int) -> None:
+async def _walk(reader: Reader, arrivals: Sequence[Arrival], *, workers: int) -> None:
     """Walk the inboxes and, as they become known, their due conversations."""
     frontier = Frontier(_ROOM)
-    for _ in pages:
+    for _ in arrivals:
         await frontier.open()
 
-    async def one(account: Account, first: Any) -> None:
-        try:
-            await walk_inbox(reader, account, first)
-        except PageError as error:
-            reject = Reject("inbox_items", account.id, account.id, f"the inbox cannot be read to its end: {error}")
-            await reader.store.load(Batch(rejects=[reject]))
+    async def one(account: Account, first: Reply | ContractError) -> None:
+        if isinstance(first, ContractError):
+            await _record(reader, "inbox_items", first)
+        else:
+            await _walk_inbox(reader, account, first)
         if workers:
             await feed(reader, account, frontier)
         await frontier.close()
 
     async with asyncio.TaskGroup() as group:
-        for account, first in pages:
-            group.create_task(one(account, first))
-        group.create_task(walk_conversations(reader, frontier, workers))
+        for arrival in arrivals:
+            group.create_task(one(*arrival))
+        conversations = group.create_task(walk_conversations(reader, frontier, workers))
+    if workers:
+        await _record(reader, "conversations", conversations.result())
+
+
+async def _walk_inbox(reader: Reader, account: Account, first: Reply) -> None:
+    try:
+        await walk_inbox(reader, account, first)
+        await _record(reader, "inbox_items", None)
+    except PageError as error:
+        reject = Reject("inbox_items", account.id, account.id, f"the inbox cannot be read to its end: {error}")
+        await reader.store.load(Batch(rejects=[reject]))
 
 
 def first_cause(error: BaseException) -> BaseException:

@@ -7,7 +7,7 @@ from pydantic import Field
 
 from volt_pipeline import catalog
 from volt_pipeline.defs.resources import Pipeline
-from volt_pipeline.sync import SyncReport
+from volt_pipeline.report import SyncReport
 from volt_pipeline.warehouse.load import Counts
 from volt_pipeline.warehouse.tables import columns_of, history_columns
 
@@ -81,6 +81,8 @@ def _metadata(report: SyncReport, table: str) -> dict[str, dg.MetadataValue]:
         "seconds": dg.FloatMetadataValue(round(report.seconds, 3)),
         "accounts": dg.TextMetadataValue(", ".join(report.accounts)),
     }
+    if table == "contacts" and report.oldest_contact_reading is not None:
+        figures["oldest reading, hours"] = dg.FloatMetadataValue(round(report.oldest_contact_reading / 3600, 2))
     coverage = report.coverage.get(table)
     if coverage is not None:
         figures["coverage"] = dg.FloatMetadataValue(coverage.share)

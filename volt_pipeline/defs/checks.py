@@ -61,6 +61,15 @@ def _reference(table: str, column: str, other: str, other_column: str = "id") ->
     )
 
 
+def _sudden_zero(table: str, stream: str) -> Check:
+    return Check(
+        table,
+        "no_sudden_zero",
+        "Volt counts nothing only where nothing was ever held.",
+        f"SELECT count(*) FROM volt_ops.coverage WHERE stream = '{stream}' AND total = 0 AND held > 0",
+    )
+
+
 def _coverage(table: str, stream: str, severity: dg.AssetCheckSeverity) -> Check:
     return Check(
         table,
@@ -84,6 +93,9 @@ CHECKS = [
     _reference("messages", "contact_id", "contacts"),
     _reference("wave_lists", "wave_id", "waves"),
     _reference("wave_lists", "list_id", "lists"),
+    _sudden_zero("inbox_items", "inbox_items"),
+    _sudden_zero("messages", "messages"),
+    _sudden_zero("lists", "lists"),
     _coverage("inbox_items", "inbox_items", _ERROR),
     _coverage("messages", "messages", _ERROR),
     _coverage("waves", "waves", _WARN),

@@ -12,7 +12,8 @@ from volt_pipeline import settings as environment
 from volt_pipeline.api.client import VoltClient
 from volt_pipeline.extract.reader import Observer
 from volt_pipeline.push import PushReport, push
-from volt_pipeline.sync import TABLES, SyncReport, first_cause, silent, sync
+from volt_pipeline.report import SyncReport
+from volt_pipeline.sync import TABLES, first_cause, silent, sync
 from volt_pipeline.warehouse.postgres import conninfo
 from volt_pipeline.warehouse.queries import query
 from volt_pipeline.workplace import Workplace, warehouse, workplace

@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from volt_pipeline.api.client import Reply
+from volt_pipeline.api.errors import ContractError
 from volt_pipeline.batch import Batch, Discovery, Reject, Walk
 from volt_pipeline.catalog import CONVERSATIONS, FINAL_STATUSES, MESSAGES
 from volt_pipeline.extract.frontier import Frontier
@@ -34,12 +35,16 @@ async def feed(reader: Reader, account: Account, frontier: Frontier) -> None:
         after = walks[-1].contact_phone
 
 
-async def walk_conversations(reader: Reader, frontier: Frontier, workers: int) -> None:
-    """Ask until the frontier is empty and closed; with no worker, conversations are left alone."""
+async def walk_conversations(reader: Reader, frontier: Frontier, workers: int) -> ContractError | None:
+    """Ask until the frontier is empty and closed; with no worker, conversations are left alone.
+
+    Gives the error with which Volt's contract refused the query itself: they all stay due then.
+    """
     walker = _Walker(reader, frontier)
     async with asyncio.TaskGroup() as group:
         for _ in range(workers):
             group.create_task(walker.work())
+    return walker.refusal
 
 
 class _Walker:
@@ -48,13 +53,18 @@ class _Walker:
         self._frontier = frontier
         self._seen: dict[tuple[str, str, str], set[str]] = {}  # the cursors of each open walk
         self._restarted: set[tuple[str, str, str]] = set()
+        self.refusal: ContractError | None = None
 
     async def work(self) -> None:
         while walks := await self._frontier.take(ALIASES):
             unfinished: list[Walk] = []
             try:
+                if self.refusal:
+                    continue
                 replies = await self._reader.volt.query_each("conversation", [_variables(walk) for walk in walks])
                 unfinished = await self._store(walks, replies)
+            except ContractError as error:
+                self.refusal = error
             finally:
                 await self._frontier.settle(len(walks), unfinished)
             self._reader.advance("conversations", len(walks) - len(unfinished))
@@ -102,11 +112,9 @@ class _Walker:
                     whole=True,
                 )
             ]
-        batch.rejects.append(
-            Reject(
-                "conversations", walk.account_id, f"{walk.account_id}|{walk.contact_phone}", f"cannot be read: {reason}"
-            )
-        )
+        key = f"{walk.account_id}|{walk.contact_phone}"
+        reason = f"cannot be read: {reason}"
+        batch.rejects.append(Reject("conversations", walk.account_id, key, reason, contact_phone=walk.contact_phone))
         return []
 
 

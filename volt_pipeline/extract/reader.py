@@ -25,6 +25,9 @@ class Store(Protocol):
     async def load(self, batch: Batch) -> set[tuple[str, str, str]]:
         """Commit a batch; give the keys of its walks that are complete."""
 
+    async def resolve(self, table: str, key: str) -> None:
+        """What was in quarantine under this key is well again."""
+
     async def inbox_walk(self, account_id: str, account_phone: str) -> Walk:
         """The account's inbox walk, to be opened."""
 

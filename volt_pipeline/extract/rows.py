@@ -104,7 +104,7 @@ def moment(value: Any) -> datetime | None:
     if not isinstance(value, str) or not _RFC3339.fullmatch(value):
         raise RowError("is no RFC 3339 time")
     try:
-        parsed = datetime.fromisoformat(value)
+        parsed = datetime.fromisoformat(value.upper())  # RFC 3339 allows t and z
         return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
     except (ValueError, OverflowError):
         raise RowError("is no time that exists") from None

@@ -263,7 +263,10 @@ class Loader:
         )
         await cursor.execute(query("save_walks"))
         await cursor.execute(query("complete_walks"))
-        return {(stream, account, phone) for stream, account, phone in await cursor.fetchall()}
+        completed = {(stream, account, phone) for stream, account, phone in await cursor.fetchall()}
+        if any(stream == "inbox_items" for stream, _, _ in completed):
+            await cursor.execute(query("resolve_walk_rejects"))
+        return completed
 
     def _count(self, batch: Batch, written: Mapping[str, Counts]) -> None:
         for stream, counts in written.items():

@@ -229,7 +229,8 @@ held AS (
     SELECT e.stream, e.account_id, e.contact_phone, count(*)
     FROM ended AS e
     JOIN volt.inbox_items AS i ON i.account_id = e.account_id
-    WHERE e.stream = 'inbox_items'
+    LEFT JOIN volt.contacts AS c ON c.id = i.contact_id
+    WHERE e.stream = 'inbox_items' AND c.deleted_at IS NULL
     GROUP BY 1, 2, 3
 ),
 counted AS (
@@ -377,6 +378,14 @@ ON CONFLICT (stream, account_id, contact_phone, key, digest) DO UPDATE SET
     times = r.times + CASE WHEN r.run_id = excluded.run_id THEN 0 ELSE 1 END,
     resolved_at = NULL
 
+-- name: resolve_walk_rejects
+-- An inbox that was read to where it had to be is no reject any more.
+UPDATE volt_ops.rejects AS r
+SET resolved_at = now()
+FROM stage_walks AS s
+WHERE r.resolved_at IS NULL AND r.stream = 'inbox_items' AND s.stream = 'inbox_items'
+  AND r.account_id = s.account_id AND r.key = s.account_id AND (s.reached_end OR s.below_top)
+
 -- name: resolve_rejects
 -- What was once refused and now stands in its table is no reject any more.
 UPDATE volt_ops.rejects
@@ -459,6 +468,53 @@ SELECT
 FROM volt_ops.coverage
 GROUP BY stream
 ORDER BY stream
+
+-- name: oldest_contact_reading
+SELECT extract(epoch FROM now() - min(r.read_at))::float
+FROM volt.contacts AS c
+JOIN volt_ops.readings AS r ON r.kind = 'contact' AND r.key = c.id
+WHERE c.deleted_at IS NULL
+
+-- name: ledger
+-- What was found through what, and how much of it could never be read.
+SELECT kind, via, count(*), count(*) FILTER (WHERE object_id IS NULL AND read_at IS NOT NULL)
+FROM volt_ops.discoveries
+GROUP BY 1, 2
+UNION ALL
+SELECT 'number', evidence, count(*), 0 FROM volt.account_numbers GROUP BY 2
+ORDER BY 1, 2
+
+-- name: retry_walks
+-- Make what is in quarantine due again: its conversation is read whole, …
+UPDATE volt_ops.walks AS w
+SET retry_at = now()
+FROM volt_ops.rejects AS r
+WHERE r.resolved_at IS NULL AND r.account_id = w.account_id
+  AND (
+    (w.stream = 'messages' AND r.stream IN ('messages', 'conversations') AND r.contact_phone = w.contact_phone)
+    OR (w.stream = 'inbox_items' AND r.stream NOT IN ('messages', 'conversations', 'waves', 'lists', 'webhooks'))
+  )
+
+-- name: retry_lookups
+-- … its waves and lists looked up, …
+UPDATE volt_ops.discoveries AS d
+SET read_at = NULL, misses = 0
+WHERE EXISTS (
+    SELECT FROM volt_ops.rejects AS r WHERE r.resolved_at IS NULL AND r.stream = d.kind || 's'
+)
+
+-- name: close_rejects
+-- … and what is still wrong with it then comes back into quarantine.
+UPDATE volt_ops.rejects SET resolved_at = now() WHERE resolved_at IS NULL
+
+-- name: list_rejects
+SELECT
+    r.id, r.stream, coalesce(a.primary_phone, r.account_id), r.reason, r.times,
+    to_char(r.first_seen_at, 'YYYY-MM-DD HH24:MI'), to_char(r.last_seen_at, 'YYYY-MM-DD HH24:MI')
+FROM volt_ops.rejects AS r
+LEFT JOIN volt.accounts AS a ON a.id = r.account_id
+WHERE r.resolved_at IS NULL
+ORDER BY r.id
 
 -- name: open_rejects
 SELECT stream, reason, count(*), min(first_seen_at), max(last_seen_at)

@@ -31,6 +31,10 @@ class WarehouseStore:
         """Commit a batch; give the keys of its walks that are complete."""
         return await self.loader.load(batch)
 
+    async def resolve(self, table: str, key: str) -> None:
+        """What was in quarantine under this key is well again."""
+        await self.loader.fetch("resolve_rejects", {"stream": table, "keys": [key]})
+
     async def inbox_walk(self, account_id: str, account_phone: str) -> Walk:
         """A fresh inbox walk, bounded by the last complete one, whose rows held are its `total`."""
         walk = Walk("inbox_items", account_id, account_phone)
