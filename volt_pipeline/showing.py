@@ -32,7 +32,7 @@ _SILENT = (
 
 def _rows(url: str, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
     with psycopg.connect(conninfo(url)) as connection:
-        return connection.execute(statement, parameters).fetchall()
+        return connection.execute(statement, parameters or None).fetchall()
 
 
 def show_sync(settings: Settings, end: JobEnd) -> bool:

@@ -78,7 +78,7 @@ def differences(meant: Mapping[str, Any], contact: Mapping[str, Any]) -> list[st
     found = [
         f"custom field {entry['key']}" for entry in meant["customFields"] if held.get(entry["key"]) != entry["value"]
     ]
-    return found + [name for name in ("name", "blocked") if contact.get(name) != meant[name]]
+    return sorted(found) + [name for name in ("name", "blocked") if contact.get(name) != meant[name]]
 
 
 CONTACTS: Export[ContactWish] = Export(

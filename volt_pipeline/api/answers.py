@@ -9,9 +9,11 @@ from typing import Any
 
 from gql.transport.exceptions import TransportError
 
+from volt_pipeline.api.documents import Document
 from volt_pipeline.api.errors import (
     AuthError,
     ContractError,
+    Path,
     RateLimited,
     ServerError,
     TooComplex,
@@ -23,13 +25,16 @@ from volt_pipeline.api.wording import Scrub, named, refused, rejected
 
 Errors = Sequence[Mapping[str, Any]]
 
+_MOST_ITEMS = 999_999  # a position; a larger number could be a phone's
+
 
 @dataclass(frozen=True, slots=True)
 class Reply:
     """One root field's answer.
 
     `error` is set exactly when there is no value: None with no error is Volt's own null ("there is none").
-    `partial` is the first error deeper inside a value that stands: Volt left a nullable part of it null.
+    `partial` is the gravest error deeper inside a value that stands: Volt left a nullable part of it null. Its
+    `paths` name all such parts, as far as Volt does.
     """
 
     value: Any = field(repr=False)  # plain dict, list or None, as Volt gave it
@@ -51,8 +56,7 @@ class Verdict:
 
 
 def judge(
-    operation: str,
-    keys: Sequence[str],
+    document: Document,
     exchange: Exchange,
     data: Mapping[str, Any] | None,
     errors: Errors,
@@ -63,9 +67,12 @@ def judge(
     An error belongs to the root key that its `path` begins with. Where data is null although errors name the
     culprits (a non-null root failed), the other keys are unknown; where nobody is named, the error is everybody's.
     """
+    operation, keys = document.operation, document.keys
     _refuse(operation, exchange, errors, scrub)
     by_key, loose = _by_root(keys, errors)
     verdict = Verdict(failed={key: named(operation, found, scrub) for key, found in by_key.items()})
+    for key, found in by_key.items():
+        verdict.failed[key].paths = _below(document, found)
     verdict.deep = {key for key, found in by_key.items() if all(len(error["path"]) > 1 for error in found)}
     if data is None:
         return _nothing(operation, keys, verdict, exchange, loose, scrub)
@@ -122,11 +129,31 @@ def doubtful(operation: str, error: VoltError, *, executed: bool, deep: bool = F
         return error
     if isinstance(error, RateLimited | ContractError) and not executed:
         return error
-    return TransientError(
+    doubt = TransientError(
         operation,
         f"Volt may or may not have done it: {error.message}. Read it back before anything is sent again.",
         ambiguous=True,
         because=error,
+    )
+    doubt.paths = error.paths
+    return doubt
+
+
+def undescribed(operation: str, error: VoltError, exchange: Exchange, *, proven: bool) -> VoltError:
+    """The error of an introspection: ContractError where Volt answers but does not describe itself.
+
+    `proven` says that address and token have already brought a value: then any refusal is one of introspection.
+    """
+    if isinstance(error, TransientError | RateLimited | ServerError):
+        return error
+    if not proven and (exchange.status not in (200, 400) or (isinstance(error, AuthError) and error.whole)):
+        return error  # it says more: the address or the token may be wrong
+    why = " (it finds the question too large)" if isinstance(error, TooComplex) else ""
+    return ContractError(
+        operation,
+        f"Volt does not let itself be introspected{why}, so drift, what has changed in its API, cannot be seen. "
+        "Compare schema.graphql with Volt's API text by eye.",
+        whole=True,
     )
 
 
@@ -155,6 +182,25 @@ def _by_root(keys: Sequence[str], errors: Errors) -> tuple[dict[str, list[Mappin
         else:
             loose.append(error)
     return by_key, loose
+
+
+def _below(document: Document, errors: Errors) -> tuple[Path, ...]:
+    """The places that errors name below their root key, each once.
+
+    A path that holds anything but names of the document and positions is none, and could hold a secret.
+    """
+    paths: dict[Path, None] = {}
+    for error in errors:
+        path = tuple(error["path"][1:])
+        if path and all(_step(document, step) for step in path):
+            paths[path] = None
+    return tuple(paths)
+
+
+def _step(document: Document, step: Any) -> bool:
+    if isinstance(step, str):
+        return step in document.names
+    return isinstance(step, int) and not isinstance(step, bool) and 0 <= step <= _MOST_ITEMS
 
 
 def _nothing(

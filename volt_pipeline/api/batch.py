@@ -20,7 +20,7 @@ from datetime import datetime
 from typing import Any
 
 from volt_pipeline.api.answers import Reply, Verdict
-from volt_pipeline.api.documents import Document, aliased, spread
+from volt_pipeline.api.documents import WHOLE, Document, aliased, spread
 from volt_pipeline.api.errors import AuthError, ServerError, TooComplex, TransientError, VoltError
 from volt_pipeline.api.pacing import Pacing, Patience
 from volt_pipeline.api.transport import Exchange
@@ -77,8 +77,10 @@ class Batch:
         patience: Callable[[], Patience],
         prepare: Callable[[Document, Mapping[str, Any]], Call],
         read: Callable[[Call, Patience], Awaitable[Verdict]],
+        without: frozenset[str] = WHOLE,
     ) -> None:
         self._operation = operation
+        self._without = without
         self._items = items
         self._learned = learned
         self._pacing = pacing
@@ -126,7 +128,7 @@ class Batch:
 
     async def _send(self, wanted: Sequence[int], patience: Patience) -> None:
         variables = spread([self._items[index] for index in wanted])
-        call = self._prepare(aliased(self._operation, len(wanted)), variables)
+        call = self._prepare(aliased(self._operation, len(wanted), self._without), variables)
         failure: VoltError | None = None
         verdict = Verdict()
         try:

@@ -22,10 +22,10 @@ from gql import Client
 from gql.transport.exceptions import TransportError, TransportQueryError
 
 from volt_pipeline.api import documents
-from volt_pipeline.api.answers import Reply, Verdict, doubtful, judge, unanswered
+from volt_pipeline.api.answers import Reply, Verdict, doubtful, judge, unanswered, undescribed
 from volt_pipeline.api.batch import Batch, Call, Learned
-from volt_pipeline.api.documents import Document, Request
-from volt_pipeline.api.errors import RateLimited, TransientError, Unreachable, VoltError
+from volt_pipeline.api.documents import WHOLE, Document, Request
+from volt_pipeline.api.errors import ContractError, RateLimited, TransientError, Unreachable, VoltError
 from volt_pipeline.api.pacing import Clock, Pacing, Patience
 from volt_pipeline.api.redaction import redact, strings
 from volt_pipeline.api.tokens import usable_token
@@ -101,24 +101,31 @@ class VoltClient:
     ) -> None:
         await self._session.close()  # type: ignore[no-untyped-call]
 
-    async def query(self, operation: str, variables: Mapping[str, Any]) -> Reply:
-        """Ask one query (API text: Queries). The reply has no error: any VoltError is raised."""
-        call = self._prepare(documents.query(operation), variables)
+    async def query(self, operation: str, variables: Mapping[str, Any], *, without: frozenset[str] = WHOLE) -> Reply:
+        """Ask one query (API text: Queries). The reply has no error: any VoltError is raised.
+
+        `without` leaves fields out of the question, each as `Type.field` ("Message.body"), wherever they stand in it.
+        """
+        call = self._prepare(documents.query(operation, without), variables)
         async with self._pacing.slot():
             verdict = await self._read(call, self._patience())
         if verdict.values[operation] is not None:
             self._learned.works.add(operation)
         return Reply(verdict.values[operation], call.asked_at, partial=verdict.partial.get(operation))
 
-    async def query_each(self, operation: str, variables: Sequence[Mapping[str, Any]]) -> list[Reply]:
+    async def query_each(
+        self, operation: str, variables: Sequence[Mapping[str, Any]], *, without: frozenset[str] = WHOLE
+    ) -> list[Reply]:
         """Ask one query for many items, several to a document; the replies come in the items' order.
+
+        `without` leaves fields out of the question, as in `query`.
 
         What concerns one item lands in its `Reply.error`: NotFound, ContractError, ServerError, and TransientError
         for an item that goes unanswered while others are answered. What concerns the run is raised: AuthError
         (unless the token merely may not see one item), RateLimited, Unreachable, TransientError when nobody is
         answered, ContractError when Volt refuses the query itself.
         """
-        asked = documents.query(operation)
+        asked = documents.query(operation, without)
         for item in variables:
             asked.check(item)
         batch = Batch(
@@ -129,8 +136,31 @@ class VoltClient:
             patience=self._patience,
             prepare=self._prepare,
             read=self._read,
+            without=without,
         )
         return await batch.run()
+
+    async def introspect(self) -> Reply:
+        """Volt's own description of its API: the value of `__schema`, as GraphQL defines it.
+
+        Raises ContractError when Volt answers but does not describe itself; other VoltErrors as `query` does.
+        """
+        failure: VoltError | None = None
+        for asked in documents.introspections():
+            call = self._prepare(asked, {})
+            try:
+                async with self._pacing.slot():
+                    verdict = await self._read(call, self._patience())
+                if verdict.values["__schema"] is not None:
+                    return Reply(verdict.values["__schema"], call.asked_at, partial=verdict.partial.get("__schema"))
+                error: VoltError = ContractError(asked.operation, "Volt describes nothing")
+            except VoltError as refusal:
+                error = refusal
+            failure = undescribed(asked.operation, error, call.exchange, proven=bool(self._learned.works))
+            if failure is error:
+                break
+        assert failure is not None  # noqa: S101
+        raise failure
 
     async def mutate(self, operation: str, variables: Mapping[str, Any]) -> Reply:
         """Send one mutation (API text: Mutations), once. A value in the reply is what Volt says it did.
@@ -209,7 +239,7 @@ class VoltClient:
         failures: list[VoltError] = []
         try:
             data, errors = await self._exchange(call)
-            verdict = judge(operation, call.document.keys, exchange, data, errors, scrub)
+            verdict = judge(call.document, exchange, data, errors, scrub)
             failures.extend(verdict.failed.values())
             return verdict
         except VoltError as error:

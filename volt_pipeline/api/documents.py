@@ -7,13 +7,15 @@ many items asks the same query several times under aliases, made by rewriting th
       a0: conversation(to: $to_0, …) { … }
       a1: conversation(to: $to_1, …) { … }
     }
+
+Each can be had `without` some fields (`Message.body`), for answers that one broken field would spoil.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from typing import Any
 
@@ -31,6 +33,7 @@ from graphql import (
     VariableDefinitionNode,
     VariableNode,
     Visitor,
+    get_introspection_query,
     parse,
     print_ast,
     strip_ignored_characters,
@@ -38,6 +41,9 @@ from graphql import (
 )
 
 from volt_pipeline import catalog
+from volt_pipeline.api.contract import pruned
+
+WHOLE: frozenset[str] = frozenset()  # without nothing
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +55,7 @@ class Document:
     text: str
     keys: tuple[str, ...]
     variables: frozenset[str]
+    names: frozenset[str]  # of all fields it selects: what a path into its answer can be made of
     mutates: bool
 
     def check(self, variables: Mapping[str, Any]) -> None:
@@ -80,18 +87,21 @@ def operations() -> tuple[str, ...]:
     return tuple(_definitions()[0])
 
 
-@cache
-def document(operation: str) -> Document:
-    """The document of one operation, as operations.graphql has it. Raises LookupError for a name it does not have."""
-    definition = _operation(operation)
-    return _document(operation, definition, (operation,))
+@lru_cache(maxsize=1024)
+def document(operation: str, without: frozenset[str] = WHOLE) -> Document:
+    """The document of one operation, as operations.graphql has it, without the fields named `Type.field`.
+
+    Raises LookupError for an operation it does not have; a field that it does not select is no error.
+    """
+    definition = _operation(operation, without)
+    return _document(operation, definition, (operation,), without)
 
 
-def query(operation: str) -> Document:
+def query(operation: str, without: frozenset[str] = WHOLE) -> Document:
     """The document of a query; ValueError for a mutation, which must not be retried like one."""
     if document(operation).mutates:
         raise ValueError(f"{operation} is a mutation: use mutate")
-    return document(operation)
+    return document(operation, without)
 
 
 def mutation(operation: str) -> Document:
@@ -101,13 +111,13 @@ def mutation(operation: str) -> Document:
     return document(operation)
 
 
-@cache
-def aliased(operation: str, copies: int) -> Document:
+@lru_cache(maxsize=1024)
+def aliased(operation: str, copies: int, without: frozenset[str] = WHOLE) -> Document:
     """One document that asks a query `copies` times: `data` will have the keys a0, a1, …; `$to` becomes `$to_0`, ….
 
     Raises ValueError for a mutation: a failing alias may hide what the others did.
     """
-    definition = _operation(operation)
+    definition = _operation(operation, without)
     if definition.operation is not OperationType.QUERY:
         raise ValueError(f"{operation} is a mutation: it is sent alone, never many in one document")
     many = OperationDefinitionNode(
@@ -119,7 +129,7 @@ def aliased(operation: str, copies: int) -> Document:
         directives=definition.directives,
         selection_set=SelectionSetNode(selections=tuple(_copied(definition, copy) for copy in range(copies))),
     )
-    return _document(operation, many, tuple(f"a{copy}" for copy in range(copies)))
+    return _document(operation, many, tuple(f"a{copy}" for copy in range(copies)), without)
 
 
 def spread(variables: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
@@ -128,9 +138,33 @@ def spread(variables: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 @cache
-def _definitions() -> tuple[dict[str, OperationDefinitionNode], dict[str, FragmentDefinitionNode]]:
+def introspections() -> tuple[Document, ...]:
+    """The ways to ask a server to describe itself, the fullest first.
+
+    Servers of older editions of GraphQL do not know `includeDeprecated` on arguments; the others hide a deprecated
+    argument from who does not say it, and it would seem gone.
+    """
+    found = []
+    for deprecated in (True, False):
+        text = get_introspection_query(descriptions=False, input_value_deprecation=deprecated)
+        node = parse(text, no_location=True)
+        (definition,) = (each for each in node.definitions if isinstance(each, OperationDefinitionNode))
+        fragments = [each for each in node.definitions if isinstance(each, FragmentDefinitionNode)]
+        found.append(_made("IntrospectionQuery", definition, fragments, ("__schema",)))
+    return tuple(found)
+
+
+@cache
+def _tree() -> DocumentNode:
     text = files(__package__).joinpath("operations.graphql").read_text(encoding="utf-8")
-    tree = parse(text + catalog.fragments(), no_location=True)
+    return parse(text + catalog.fragments(), no_location=True)
+
+
+@lru_cache(maxsize=64)
+def _definitions(
+    without: frozenset[str] = WHOLE,
+) -> tuple[dict[str, OperationDefinitionNode], dict[str, FragmentDefinitionNode]]:
+    tree = pruned(_tree(), without) if without else _tree()
     named = {
         node.name.value: node for node in tree.definitions if isinstance(node, OperationDefinitionNode) and node.name
     }
@@ -138,28 +172,43 @@ def _definitions() -> tuple[dict[str, OperationDefinitionNode], dict[str, Fragme
     return named, fragments
 
 
-def _operation(name: str) -> OperationDefinitionNode:
-    named = _definitions()[0]
+def _operation(name: str, without: frozenset[str]) -> OperationDefinitionNode:
+    named = _definitions(without)[0]
     if name not in named:
         raise LookupError(f"operations.graphql has no operation {name!r}; it has: {', '.join(named)}")
     return named[name]
 
 
-def _document(operation: str, definition: OperationDefinitionNode, keys: tuple[str, ...]) -> Document:
-    node = DocumentNode(definitions=(definition, *_needed(definition)))
+def _document(
+    operation: str, definition: OperationDefinitionNode, keys: tuple[str, ...], without: frozenset[str]
+) -> Document:
+    return _made(operation, definition, _needed(definition, _definitions(without)[1]), keys)
+
+
+def _made(
+    operation: str,
+    definition: OperationDefinitionNode,
+    fragments: Sequence[FragmentDefinitionNode],
+    keys: tuple[str, ...],
+) -> Document:
+    node = DocumentNode(definitions=(definition, *fragments))
+    fields = _Names()
+    visit(node, fields)
     return Document(
         operation=operation,
         node=node,
         text=strip_ignored_characters(print_ast(node)),
         keys=keys,
         variables=frozenset(variable.variable.name.value for variable in definition.variable_definitions),
+        names=frozenset(fields.found),
         mutates=definition.operation is OperationType.MUTATION,
     )
 
 
-def _needed(definition: OperationDefinitionNode) -> list[FragmentDefinitionNode]:
+def _needed(
+    definition: OperationDefinitionNode, fragments: Mapping[str, FragmentDefinitionNode]
+) -> list[FragmentDefinitionNode]:
     """The fragments that an operation spreads, directly or through others; Volt refuses a document with unused ones."""
-    fragments = _definitions()[1]
     found: dict[str, FragmentDefinitionNode] = {}
     waiting: list[Node] = [definition]
     while waiting:
@@ -181,6 +230,17 @@ class _Spreads(Visitor):
 
     def enter_fragment_spread(self, node: FragmentSpreadNode, *_: Any) -> None:
         self.names.append(node.name.value)
+
+
+class _Names(Visitor):
+    """Collects the names of the fields selected in a tree."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+
+    def enter_field(self, node: FieldNode, *_: Any) -> None:
+        self.found.add(node.name.value)
 
 
 class _Number(Visitor):

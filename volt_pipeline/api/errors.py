@@ -12,7 +12,8 @@
 
 `retryable` and `attempts` are decided here, once, for reads; mutations are never retried. An error's text is written
 for people. It never holds the token, a phone number or a message: texts of Volt's pass `redact` first, and no error
-has a cause or context that could hold them. Errors can be pickled.
+has a cause or context that could hold them. Nor do `paths`: they hold names that our own document has, and positions.
+Errors can be pickled.
 """
 
 from __future__ import annotations
@@ -21,11 +22,14 @@ from typing import ClassVar
 
 from volt_pipeline.errors import ExplainedError
 
+Path = tuple[str | int, ...]  # a place in one answer: ("messages", 4, "body")
+
 
 class VoltError(ExplainedError):
     """Something went wrong with `operation`.
 
-    `whole` says that it concerns everything asked, not one item of it; `retry_after` is in seconds.
+    `whole` says that it concerns everything asked, not one item of it; `retry_after` is in seconds. `paths` are the
+    places below the root field that Volt's errors name, each once; an error of the root field itself adds none.
     """
 
     retryable: ClassVar[bool] = False
@@ -37,6 +41,7 @@ class VoltError(ExplainedError):
         self.message = message
         self.whole = whole
         self.retry_after = retry_after
+        self.paths: tuple[Path, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.operation}: {self.message}"

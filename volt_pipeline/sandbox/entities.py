@@ -67,6 +67,8 @@ class CustomField:
 
 @dataclass(slots=True, eq=False)
 class Contact:
+    """A contact. One that `is_gone` has been deleted; messages that were kept point at it, and show none."""
+
     id: str
     account: Account = field(repr=False)
     organization: Organization = field(repr=False)
@@ -77,6 +79,7 @@ class Contact:
     created_at: datetime
     last_updated_at: datetime
     blocked: bool = False
+    is_gone: bool = False
 
     def value(self, key: str) -> str | None:
         return next((entry.value for entry in self.custom_fields if entry.key == key), None)
@@ -124,6 +127,11 @@ class Wave:
     total_messages: int = 0
     total_messages_delivered: int = 0
     total_messages_failed: int = 0
+
+    @property
+    def scheduled_time(self) -> str:
+        """In the form in which Volt wants it, there being no word on the form in which Volt shows it."""
+        return self.scheduled_at.strftime("%Y-%m-%d %H:%M:%S")
 
 
 @dataclass(slots=True, eq=False)

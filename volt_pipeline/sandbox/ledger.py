@@ -1,15 +1,15 @@
 """The state of the world and its indexes, and the few ways in which it may change.
 
-Everything that alters a message, a contact or a list goes through here, so that inboxes, conversations, wave totals
-and memberships can never disagree with each other: Volt's own totals are the pipeline's yardstick.
+Everything that alters a message, a contact or a list goes through here (what takes something away: removals.py), so
+that inboxes, conversations, wave totals and memberships can never disagree with each other: Volt's own totals are the
+pipeline's yardstick.
 """
 
 from __future__ import annotations
 
 import uuid
-from bisect import bisect_left, insort
+from bisect import insort
 from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import datetime
 from random import Random
 
@@ -25,29 +25,11 @@ from .entities import (
     Webhook,
     not_found,
 )
+from .inboxes import Conversation, Inbox
 from .rosters import Roster
 
-Conversation = list[tuple[datetime, str, Message]]
 INBOUND = ("received", "Incoming message received")
 QUEUED = ("sending", "Message queued for delivery")
-
-
-@dataclass(slots=True)
-class Inbox:
-    """An account's inbox: `entries` sorted oldest first, one item per contact."""
-
-    entries: list[tuple[datetime, str, InboxItem]] = field(default_factory=list)
-    item_of: dict[str, InboxItem] = field(default_factory=dict)
-
-    def put(self, item: InboxItem) -> None:
-        self.item_of[item.id] = item
-        insort(self.entries, (item.last_message_time, item.id, item))
-
-    def take(self, identity: str) -> InboxItem | None:
-        item = self.item_of.pop(identity, None)
-        if item is not None:
-            del self.entries[bisect_left(self.entries, (item.last_message_time, item.id), key=lambda e: e[:2])]
-        return item
 
 
 class Ledger:
@@ -64,9 +46,9 @@ class Ledger:
         self.conversations: dict[str, Conversation] = {}
         self.inboxes: dict[str, Inbox] = {}
         self.rosters: dict[str, Roster] = {}
+        self.message_by_legacy_id: dict[str, Message] = {}
+        self.contact_by_phone: dict[tuple[str, str], Contact] = {}
         self._by_phone: dict[str, Account] = {}
-        self._by_legacy_id: dict[str, Message] = {}
-        self._contact_by_phone: dict[tuple[str, str], Contact] = {}
         self._last_id = 1_204_000
 
     def next_id(self) -> str:
@@ -81,10 +63,10 @@ class Ledger:
         return self._by_phone[primary_phone]
 
     def contact(self, account: Account, phone: str) -> Contact | None:
-        return self._contact_by_phone.get((account.id, phone))
+        return self.contact_by_phone.get((account.id, phone))
 
     def legacy_message(self, legacy_id: str) -> Message | None:
-        return self._by_legacy_id.get(legacy_id) if legacy_id else None
+        return self.message_by_legacy_id.get(legacy_id) if legacy_id else None
 
     def list_named(self, account: Account, name: str) -> ContactList:
         chosen = self.rosters[account.id].lists.get(name)
@@ -123,7 +105,7 @@ class Ledger:
         )
         self.contacts.append(contact)
         self.conversations[contact.id] = []
-        self._contact_by_phone[account.id, phone] = contact
+        self.contact_by_phone[account.id, phone] = contact
         self.rosters[account.id].place(contact)
         return contact
 
@@ -198,7 +180,7 @@ class Ledger:
     def give_legacy_id(self, message: Message, rng: Random) -> None:
         """The provider has accepted the message."""
         message.legacy_id = new_legacy_id(rng)
-        self._by_legacy_id[message.legacy_id] = message
+        self.message_by_legacy_id[message.legacy_id] = message
 
     def retime(self, message: Message, at: datetime) -> None:
         """Put the last message of a conversation at another moment (only while a world is being invented)."""
@@ -213,7 +195,7 @@ class Ledger:
     def _enter(self, message: Message, *, inbound: bool) -> None:
         self.messages[message.id] = message
         if message.legacy_id:
-            self._by_legacy_id[message.legacy_id] = message
+            self.message_by_legacy_id[message.legacy_id] = message
         self._file(message.contact, message, is_unread=inbound)
         colleague = self.colleague(message.contact)
         if colleague is not None and colleague is not message.account:

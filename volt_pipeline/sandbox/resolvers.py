@@ -95,16 +95,15 @@ def _confirmed_at(message: Message, _info: GraphQLResolveInfo) -> str:
     return "" if message.confirmed_at is None else stamp(message.confirmed_at)
 
 
-def _scheduled_time(wave: Wave, _info: GraphQLResolveInfo) -> str:
-    """In the form in which Volt wants it, there being no word on the form in which Volt shows it."""
-    return wave.scheduled_at.strftime("%Y-%m-%d %H:%M:%S")
+def _contact_of(message: Message, _info: GraphQLResolveInfo) -> Contact | None:
+    return None if message.contact.is_gone else message.contact
 
 
 COMPUTED: dict[tuple[str, str], Callable[..., Any]] = {
     ("Contact", "lists"): _lists_of,
     ("List", "size"): _size,
     ("Message", "confirmedAt"): _confirmed_at,
-    ("Wave", "scheduledTime"): _scheduled_time,
+    ("Message", "contact"): _contact_of,
 }
 
 

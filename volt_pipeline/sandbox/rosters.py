@@ -115,6 +115,31 @@ class Roster:
         for contact in self.contacts.values():
             self.place(contact)
 
+    def leave(self, contact: Contact) -> None:
+        """Take a contact off every list, for good."""
+        del self.contacts[contact.id]
+        for left in self._lists_of.pop(contact.id):
+            self._sizes[left.id] -= 1
+        for each in self.lists.values():
+            if each.members is not None:
+                each.members.discard(contact.id)
+
+    def drop(self, chosen: ContactList) -> None:
+        """Delete a list; those that build on it build on its own source from then on."""
+        del self.lists[chosen.name]
+        self._rebuild_on(chosen.query_source_list_name or ALL, chosen.name)
+        self.keep()
+
+    def rename(self, chosen: ContactList, name: str) -> None:
+        old, chosen.name = chosen.name, name
+        self.lists = {each.name: each for each in self.lists.values()}
+        self._rebuild_on(name, old)
+
+    def _rebuild_on(self, source_name: str, old: str) -> None:
+        for each in self.lists.values():
+            if each.query_source_list_name == old:
+                each.query_source_list_name = source_name
+
     def holds(self, chosen: ContactList, contact: Contact) -> bool:
         if chosen.query_source_list_name is None:
             return chosen.members is None or contact.id in chosen.members

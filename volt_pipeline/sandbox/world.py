@@ -16,19 +16,21 @@ from random import Random
 from typing import Any
 
 from . import movements
+from .alterations import Alterations
 from .entities import Account, Contact, ContactList, Message, Organization, Wave, Webhook
+from .interventions import Interventions
 from .journal import Journal
 from .ledger import Ledger
 from .mutations import Mutations
 from .paging import MICROSECOND, from_micros, micros
 from .population import populate
-from .rosters import ALL
+from .snapshot import Tables, filed_messages, named_waves, reachable_lists, shown, snapshot
 
 FORMAT = 1
 MODES = ("merge", "replace")
 
 
-class World:
+class World(Interventions):
     """Made by `World.create`. Lists that it hands out are copies; what is in them is the world itself."""
 
     def __init__(self, parameters: dict[str, Any], began: datetime, shown: datetime) -> None:
@@ -146,6 +148,8 @@ class World:
             return movements.move(self.ledger, rng, rest[0], at)
         if kind == "settle":
             return movements.settle(self.ledger, rng, at)
+        if kind in Alterations.NAMES:
+            return Alterations(self.ledger, rng, at).apply(kind, rest[0])
         return Mutations(self.ledger, rng, at, self.parameters["custom_fields_mode"]).apply(kind, rest[0])
 
     # --- what there is ----------------------------------------------------------------------------------------
@@ -201,35 +205,31 @@ class World:
         """
         with self.lock:
             ledger = self.ledger
-            shown = [contact for contact in ledger.contacts if ledger.conversations[contact.id]]
-            waves = {message.wave.id for message in ledger.messages.values() if message.wave is not None}
+            contacts, waves = shown(ledger), named_waves(ledger)
             return {
                 "organizations": 1,
                 "accounts": len(ledger.accounts),
-                "contacts": len(shown),
-                "messages": len(ledger.messages),
+                "contacts": len(contacts),
+                "messages": len(filed_messages(ledger)),
                 "waves": len(waves),
-                "lists": len(self._reachable_lists(shown, [ledger.waves[identity] for identity in waves])),
+                "lists": len(reachable_lists(ledger, contacts, waves)),
                 "inbox_items": sum(len(inbox.entries) for inbox in ledger.inboxes.values()),
-                "conversations": len(shown),
+                "conversations": len(contacts),
                 "webhooks": len(ledger.webhooks),
             }
 
-    def _reachable_lists(self, contacts: list[Contact], waves: list[Wave]) -> set[str]:
-        rosters = self.ledger.rosters
-        found = {each.id: each for wave in waves for each in wave.lists or ()}
-        found |= {roster.lists[ALL].id: roster.lists[ALL] for roster in rosters.values()}
-        for contact in contacts:
-            found.update((each.id, each) for each in rosters[contact.account.id].lists_of(contact))
-        fresh = list(found.values())
-        while fresh:
-            chosen = fresh.pop()
-            if chosen.query_source_list_name is not None:
-                source = rosters[chosen.account.id].lists[chosen.query_source_list_name]
-                if source.id not in found:
-                    found[source.id] = source
-                    fresh.append(source)
-        return set(found)
+    def snapshot(self, *, everything: bool = False) -> Tables:
+        """The world as plain tables, in Volt's values (times as strings): what a complete sync must have read.
+
+            {"contacts": {id: {"name": …, "account_id": …}}, "messages": …, "waves": …, "lists": …, "webhooks": …,
+             "organizations": …, "accounts": …, "memberships": {(contact_id, list_id)}, "wave_lists": {(wave, list)},
+             "inbox": {(account_id, phone): (last_message_time, last_message, is_unread)}}
+
+        It holds what `expected_counts` counts; with `everything` also what no sync can find. Inbox items without a
+        contact are left out.
+        """
+        with self.lock:
+            return snapshot(self.ledger, everything=everything)
 
 
 def _check(parameters: dict[str, Any], now: datetime) -> None:
