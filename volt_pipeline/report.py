@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass, field
 
 import orjson
 
-from volt_pipeline.warehouse.load import Counts
+from volt_pipeline.warehouse.transaction import Counts
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from pydantic import Field
 from volt_pipeline import catalog
 from volt_pipeline.defs.resources import Pipeline
 from volt_pipeline.report import SyncReport
-from volt_pipeline.warehouse.load import Counts
 from volt_pipeline.warehouse.tables import columns_of, history_columns
+from volt_pipeline.warehouse.transaction import Counts
 
 
 class SyncConfig(dg.Config):

@@ -6,15 +6,19 @@ The manifest lives under VOLT_HOME and is parsed only when the project's files h
 import fcntl
 import hashlib
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import cached_property
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, DbtProject, dbt_assets
+from packaging.version import Version
 from sqlalchemy.engine import make_url
 
 from volt_pipeline.defs.resources import Pipeline
@@ -23,14 +27,28 @@ from volt_pipeline.workplace import Workplace
 
 PROJECT = Path(__file__).parents[2] / "dbt_project"
 _IGNORED = {"target", "logs", "dbt_packages"}
+_PARSED = "partial_parse.msgpack"
 
 
 class DbtProjectError(ExplainedError):
     """The dbt project cannot be parsed."""
 
 
+class _Dbt(DbtCliResource):
+    """dbt's command line. Its own way to learn dbt's version starts dbt once more, which then asks PyPI."""
+
+    @cached_property
+    def _cli_version(self) -> Version:
+        return Version(metadata.version("dbt-core"))
+
+
 class _Translator(DagsterDbtTranslator):
     """Groups as in the project's folders: staging, intermediate, marts, exports; seeds by themselves."""
+
+    def get_metadata(self, dbt_resource_props: Mapping[str, Any]) -> Mapping[str, Any]:
+        """The table as analysts name it: which database it is in is known only when a run connects."""
+        table = f"{dbt_resource_props['schema']}.{dbt_resource_props['name']}"
+        return {**super().get_metadata(dbt_resource_props), "dagster/table_name": table}
 
     def get_group_name(self, dbt_resource_props: Mapping[str, Any]) -> str | None:
         if dbt_resource_props["resource_type"] == "seed":
@@ -73,7 +91,7 @@ def _parse(target: Path) -> None:
 
 @contextmanager
 def _connected(place: Workplace) -> Iterator[None]:
-    """The warehouse's address in the variables that `dbt_project/profiles.yml` reads, while dbt runs."""
+    """The variables that `dbt_project/profiles.yml` and dbt itself read, while dbt runs."""
     url = make_url(place.warehouse_url)
     values = {
         "VOLT_DBT_HOST": url.host or "localhost",
@@ -82,6 +100,7 @@ def _connected(place: Workplace) -> Iterator[None]:
         "VOLT_DBT_PASSWORD": url.password or "",
         "VOLT_DBT_DBNAME": url.database or "",
         "VOLT_DBT_SSLMODE": str(url.query.get("sslmode", "prefer")),
+        "DBT_TARGET_PATH": str(place.settings.home / "dbt"),  # not the source tree
     }
     before = {name: os.environ.get(name) for name in values}
     os.environ.update(values)
@@ -93,6 +112,13 @@ def _connected(place: Workplace) -> Iterator[None]:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+def _tidy(target: Path) -> None:
+    """Remove what a build that went well left behind, but for how it read the project: the next one starts there."""
+    with suppress(FileNotFoundError):
+        (target / _PARSED).replace(target.parent / _PARSED)
+    shutil.rmtree(target, ignore_errors=True)
 
 
 def build_assets(home: Path) -> tuple[dg.AssetsDefinition, DbtCliResource]:
@@ -112,4 +138,4 @@ def build_assets(home: Path) -> tuple[dg.AssetsDefinition, DbtCliResource]:
 
     beside = Path(sys.executable).with_name("dbt")  # the environment need not be activated
     executable = str(beside) if beside.exists() else "dbt"
-    return dbt_models, DbtCliResource(project_dir=project, profiles_dir=str(PROJECT), dbt_executable=executable)
+    return dbt_models, _Dbt(project_dir=project, profiles_dir=str(PROJECT), dbt_executable=executable)

@@ -23,7 +23,7 @@ def build(pipeline: Pipeline | None = None, *, with_dbt: bool = True) -> dg.Defi
 
         models, resources["dbt"] = build_assets(environment.home())
         assets.append(models)
-        made.extend(models.keys)
+        made.extend(models.keys - set().union(*models.asset_deps.values()))  # those that nothing is made from
     assets.append(build_verdict(made))
     return dg.Definitions(
         assets=assets,

@@ -251,7 +251,7 @@ judged AS (
     SELECT
         e.*, c.held, c.rejected,
         e.total - c.held - c.rejected - e.unidentifiable AS new_gap,
-        e.reached_end OR e.total - c.held - c.rejected - e.unidentifiable = e.known_gap AS complete
+        e.reached_end OR e.total - c.held - c.rejected - e.unidentifiable = e.gap AS complete
     FROM ended AS e
     JOIN counted AS c USING (stream, account_id, contact_phone)
 )
@@ -309,18 +309,19 @@ WHERE l.contact_id = s.contact_id AND l.valid_to IS NULL AND l.valid_from < s.as
 
 -- name: open_memberships
 INSERT INTO volt.contact_lists (contact_id, list_id, valid_from, first_seen_at, loaded_at, run_id)
-SELECT s.contact_id, list_id, s.asked_at, s.asked_at, s.asked_at, %(run_id)s
+SELECT s.contact_id, joined.list_id, s.asked_at, s.asked_at, s.asked_at, %(run_id)s
 FROM stage_memberships AS s
-CROSS JOIN LATERAL unnest(s.list_ids) AS list_id
+CROSS JOIN LATERAL unnest(s.list_ids) AS joined (list_id)
 WHERE NOT EXISTS (
     SELECT FROM volt.contact_lists AS l
-    WHERE l.contact_id = s.contact_id AND l.list_id = list_id AND (l.valid_to IS NULL OR l.valid_to > s.asked_at)
+    WHERE l.contact_id = s.contact_id AND l.list_id = joined.list_id
+      AND (l.valid_to IS NULL OR l.valid_to > s.asked_at)
 )
 AND NOT EXISTS (
     SELECT FROM volt_ops.readings AS r
     WHERE r.kind = 'contact' AND r.key = s.contact_id AND r.read_at > s.asked_at
 )
-ORDER BY s.contact_id, list_id
+ORDER BY s.contact_id, joined.list_id
 ON CONFLICT DO NOTHING
 
 -- name: stamp_contacts

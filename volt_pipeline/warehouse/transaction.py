@@ -1,0 +1,151 @@
+"""What one transaction writes of a batch: rows with their history, memberships, findings, and the walks' states.
+
+Rows go by binary COPY into temporary staging tables, then history and upsert as `upsert.py` words them. All of it may
+be repeated without harm.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+
+from volt_pipeline import catalog
+from volt_pipeline.batch import Batch, Reading, Reject, Row, Walk
+from volt_pipeline.catalog import Stream
+from volt_pipeline.warehouse import upsert
+from volt_pipeline.warehouse.queries import query
+
+Cursor = psycopg.AsyncCursor[Any]
+WalkKey = tuple[str, str, str]
+
+_WALK_TYPES = {
+    "stream": "text", "account_id": "text", "contact_phone": "text", "opened_at": "timestamptz", "cursor": "text",
+    "pages": "int4", "item": "text", "open_top": "timestamptz", "total": "int8", "oldest": "timestamptz",
+    "ordered": "bool", "unidentifiable": "int8", "reached_end": "bool", "below_top": "bool", "gap": "int8",
+}  # fmt: skip
+_MEMBERSHIP_TYPES = {"contact_id": "text", "asked_at": "timestamptz", "list_ids": "text[]"}
+
+
+@dataclass
+class Counts:
+    """What loading did to one table."""
+
+    read: int = 0
+    inserted: int = 0
+    updated: int = 0
+    rejected: int = 0
+
+    @property
+    def written(self) -> int:
+        return self.inserted + self.updated
+
+    @property
+    def unchanged(self) -> int:
+        return self.read - self.written
+
+
+async def create_stages(cursor: Cursor) -> None:
+    """The temporary tables of a connection; each transaction finds them empty."""
+    for stream in catalog.STREAMS:
+        await cursor.execute(upsert.create_stage(stream))
+    for name, types in (("stage_walks", _WALK_TYPES), ("stage_memberships", _MEMBERSHIP_TYPES)):
+        columns = ", ".join(f"{column} {kind}" for column, kind in types.items())
+        await cursor.execute(f"CREATE TEMP TABLE IF NOT EXISTS {name} ({columns}) ON COMMIT DELETE ROWS")
+
+
+async def write(cursor: Cursor, batch: Batch, run_id: str) -> tuple[dict[str, Counts], set[WalkKey]]:
+    """Write a batch; gives what it did to each table, and the keys of the walks that are complete now."""
+    counts = {
+        stream.name: await _write_rows(cursor, stream, rows, run_id)
+        for stream in catalog.STREAMS
+        if (rows := batch.rows.get(stream.name))
+    }
+    await _write_memberships(cursor, batch, run_id)
+    await _write_findings(cursor, batch, run_id)
+    return counts, await _write_walks(cursor, list(batch.walks.values()))
+
+
+async def _write_rows(cursor: Cursor, stream: Stream, rows: Mapping[tuple[Any, ...], Row], run_id: str) -> Counts:
+    await _copy(cursor, upsert.copy_stage(stream), upsert.wire_types(stream), (rows[key] for key in sorted(rows)))
+    for history in catalog.HISTORIES:
+        if history.of == stream.name:
+            await cursor.execute(upsert.write_history(history), {"run_id": run_id})
+    await cursor.execute(upsert.upsert(stream), {"run_id": run_id})
+    inserted, updated = await cursor.fetchone() or (0, 0)
+    return Counts(len(rows), inserted, updated)
+
+
+async def _write_memberships(cursor: Cursor, batch: Batch, run_id: str) -> None:
+    if not batch.memberships:
+        return
+    rows = [(key, asked_at, sorted(lists)) for key, (asked_at, lists) in sorted(batch.memberships.items())]
+    names = ", ".join(_MEMBERSHIP_TYPES)
+    copy = f"COPY stage_memberships ({names}) FROM STDIN (FORMAT BINARY)"
+    await _copy(cursor, copy, tuple(_MEMBERSHIP_TYPES.values()), rows)
+    await cursor.execute(query("retire_contacts"), {"run_id": run_id})
+    if cursor.rowcount:
+        await cursor.execute(query("end_buried_memberships"), {"run_id": run_id})
+    for name in ("close_memberships", "open_memberships", "stamp_contacts"):
+        await cursor.execute(query(name), {"run_id": run_id})
+
+
+async def _write_findings(cursor: Cursor, batch: Batch, run_id: str) -> None:
+    if found := [(d.kind, d.account_id, d.key, d.via) for d in batch.discoveries]:
+        await cursor.execute(query("add_discoveries"), _arrays(("kinds", "account_ids", "keys", "vias"), found))
+    if answers := [(r.kind, r.account_id, r.key, r.asked_at, r.found, r.object_id) for r in batch.readings]:
+        parameters = _arrays(("kinds", "account_ids", "keys", "read_ats", "founds", "objects"), answers)
+        await cursor.execute(query("save_readings"), parameters)
+        await cursor.execute(query("save_discovery_readings"), parameters)
+        await _bury(cursor, [reading for reading in batch.readings if not reading.found], run_id)
+    for stream, rows in batch.rows.items():
+        keys = ["|".join(map(str, key)) for key in rows]
+        await cursor.execute(query("resolve_rejects"), {"stream": stream, "keys": keys})
+    if refused := [
+        (r.stream, r.account_id, r.contact_phone, r.key, r.reason, r.raw, _digest(r)) for r in batch.rejects
+    ]:
+        names = ("streams", "account_ids", "phones", "keys", "reasons", "raws", "digests")
+        await cursor.execute(query("add_rejects"), {**_arrays(names, refused), "run_id": run_id})
+
+
+async def _bury(cursor: Cursor, absent: Sequence[Reading], run_id: str) -> None:
+    """Mark as deleted what repeated look-ups did not find; nothing else deletes."""
+    for kind in sorted({reading.kind for reading in absent}):
+        keys = [reading.key for reading in absent if reading.kind == kind]
+        await cursor.execute(query(f"bury_{kind}s"), {"keys": keys, "run_id": run_id})
+        if kind == "contact" and cursor.rowcount:
+            await cursor.execute(query("end_buried_memberships"), {"run_id": run_id})
+
+
+async def _write_walks(cursor: Cursor, walks: list[Walk]) -> set[WalkKey]:
+    if not walks:
+        return set()
+    names = ", ".join(_WALK_TYPES)
+    rows = ([getattr(walk, name) for name in _WALK_TYPES] for walk in sorted(walks, key=lambda walk: walk.key))
+    copy = f"COPY stage_walks ({names}) FROM STDIN (FORMAT BINARY)"
+    await _copy(cursor, copy, tuple(_WALK_TYPES.values()), rows)
+    await cursor.execute(query("save_walks"))
+    await cursor.execute(query("complete_walks"))
+    completed = {(stream, account, phone) for stream, account, phone in await cursor.fetchall()}
+    if any(stream == "inbox_items" for stream, _, _ in completed):
+        await cursor.execute(query("resolve_walk_rejects"))
+    return completed
+
+
+async def _copy(cursor: Cursor, statement: str, types: tuple[str, ...], rows: Iterable[Sequence[Any]]) -> None:
+    async with cursor.copy(statement) as copy:
+        copy.set_types(types)
+        for row in rows:
+            await copy.write_row(row)
+
+
+def _arrays(names: Sequence[str], records: Sequence[tuple[Any, ...]]) -> dict[str, list[Any]]:
+    """Records → one array parameter a column, for `unnest`."""
+    return dict(zip(names, map(list, zip(*records, strict=True)), strict=True))
+
+
+def _digest(reject: Reject) -> str:
+    return "" if reject.key else hashlib.md5(reject.raw.encode(), usedforsecurity=False).hexdigest()
