@@ -50,7 +50,8 @@ _CODES = {
     _Kind.COMPLEX: "QUERY_TOO_COMPLEX TOO_COMPLEX COMPLEXITY_LIMIT_EXCEEDED MAX_COMPLEXITY_EXCEEDED QUERY_TOO_DEEP "
     "MAX_DEPTH_EXCEEDED DEPTH_LIMIT_EXCEEDED TOO_MANY_ROOT_FIELDS TOO_MANY_ALIASES MAX_ALIASES_EXCEEDED "
     "QUERY_TOO_LARGE PAYLOAD_TOO_LARGE MAX_TOKENS_EXCEEDED",
-    _Kind.DOCUMENT: "GRAPHQL_VALIDATION_FAILED GRAPHQL_PARSE_FAILED OPERATION_RESOLUTION_FAILURE VALIDATION_ERROR",
+    _Kind.DOCUMENT: "GRAPHQL_VALIDATION_FAILED GRAPHQL_PARSE_FAILED OPERATION_RESOLUTION_FAILURE VALIDATION_ERROR "
+    "INTROSPECTION_DISABLED",
     _Kind.MISSING: "NOT_FOUND NOTFOUND RESOURCE_NOT_FOUND",
 }
 _KIND_OF_CODE = {code: kind for kind, codes in _CODES.items() for code in codes.split()}
@@ -67,10 +68,12 @@ _WORDS = {
     _Kind.COMPLEX: r"too complex|complexity|too deep|depth limit|max\w*.{0,20}\b(depth|aliases|tokens)\b|"
     r"too many (root )?(fields|aliases|tokens|operations|queries)|"
     r"(query|document|request|payload) (is )?too (large|big|long)",
-    _Kind.DOCUMENT: r"cannot query field|syntax error|unknown (argument|type|fragment|directive|operation)|"
+    _Kind.DOCUMENT: r"cannot query field|syntax error|unknown (field|argument|type|fragment|directive|operation)|"
     r"must have a (sub)?selection|fragment .{1,60} (never|not) used|"
     r"variable .{1,60} (is not defined|is never used|used in position)|"
-    r"fields? .{1,80}(doesn.t|does not|didn.t) (exist|accept|match)|field .{1,80} argument .{1,60} required",
+    r"fields? .{1,80}(doesn.t|does not|didn.t) (exist|accept|match)|field .{1,80} argument .{1,60} required|"
+    r"field .{1,80} (in type .{1,80} is undefined|not found in type)|"
+    r"introspection .{0,40}(disabled|forbidden|not (allowed|permitted|enabled|supported|available))",
     _Kind.REFUSED: r"unauthori[sz]ed|unauthenticated|not (authenticated|logged in|signed in)|"
     r"authentication (is )?(required|failed)|"
     r"(invalid|expired|missing|malformed|revoked|bad) (access |api |auth |bearer )?token|"
@@ -87,6 +90,14 @@ _MACHINERY = re.compile(
     re.IGNORECASE,
 )
 
+# How servers name a field that they do not know: `Cannot query field "sentBy" on type "Wave"`, and its kin.
+_NAME = r"""["'`]([_A-Za-z][_0-9A-Za-z]{0,60})["'`]"""
+_UNKNOWN_FIELD = re.compile(
+    rf"field {_NAME} (?:(?:doesn.t exist|does not exist|(?:was )?not found) )?(?:on|in) (?:the )?type:? {_NAME}",
+    re.IGNORECASE,
+)
+_MOST_NAMED, _CONSIDERED = 5, 1000
+
 
 def named(operation: str, errors: Sequence[Mapping[str, Any]], scrub: Scrub) -> VoltError:
     """The gravest of some GraphQL errors, as ours. `scrub` makes Volt's text fit to be shown."""
@@ -102,12 +113,7 @@ def named(operation: str, errors: Sequence[Mapping[str, Any]], scrub: Scrub) -> 
         case _Kind.COMPLEX:
             return TooComplex(operation, f"Volt finds the document too large or too complex (it says: {said})")
         case _Kind.DOCUMENT:
-            return ContractError(
-                operation,
-                f"Volt refuses the document itself (it says: {said}). Its API may have changed: compare "
-                "schema.graphql and catalog.py with it.",
-                whole=True,
-            )
+            return document_refused(operation, _unknown_fields(errors, scrub), said)
         case _Kind.MISSING:
             return NotFound(operation, f"Volt does not find it (it says: {said})")
         case _Kind.INPUT:
@@ -153,6 +159,20 @@ def token_refused(operation: str, why: str) -> AuthError:
     return AuthError(operation, f"Volt refuses the access token ({why}). {_ADVICE}", whole=True)
 
 
+def document_refused(operation: str, fields: Sequence[str], said: str) -> ContractError:
+    """Volt does not take the question as it stands; `fields` are those that it says it does not know."""
+    if fields:
+        more = f" and {len(fields) - _MOST_NAMED} more" if len(fields) > _MOST_NAMED else ""
+        which = f"field{'s' if len(fields) > 1 else ''} {', '.join(fields[:_MOST_NAMED])}{more}"
+        message = f"Volt does not know the {which}. Its API may have changed; run volt-pipeline doctor"
+    else:
+        message = (
+            f"Volt refuses the document itself (it says: {said}). Its API may have changed; run volt-pipeline doctor, "
+            "and compare schema.graphql and catalog.py with Volt's API text"
+        )
+    return ContractError(operation, message, whole=True)
+
+
 def rate_limited(operation: str, retry_after: float | None) -> RateLimited:
     until = "" if retry_after is None else f" for {retry_after:.0f} s"
     return RateLimited(
@@ -174,6 +194,16 @@ def _kind(error: Mapping[str, Any]) -> _Kind:
         if words.search(message) and not (kind is _Kind.MISSING and _MACHINERY.search(message)):
             return kind
     return _VAGUE_CODES.get(code, _Kind.SERVER)
+
+
+def _unknown_fields(errors: Sequence[Mapping[str, Any]], scrub: Scrub) -> list[str]:
+    """The fields, as `Type.field`, that errors say Volt does not know; each once, and only what may be shown."""
+    found: dict[str, None] = {}
+    for error in errors:
+        match = _UNKNOWN_FIELD.search(str(error.get("message"))[:_CONSIDERED])
+        if match and all(scrub(name) == name for name in match.groups()):
+            found[f"{match[2]}.{match[1]}"] = None
+    return list(found)
 
 
 def _code(error: Mapping[str, Any]) -> str:

@@ -9,8 +9,10 @@ from datetime import UTC, datetime, timedelta
 from email.utils import format_datetime
 
 import pytest
+from graphql import GraphQLObjectType, build_schema, print_schema
 
 from volt_pipeline.api.client import VoltClient
+from volt_pipeline.api.contract import published
 from volt_pipeline.api.errors import (
     AuthError,
     ContractError,
@@ -23,6 +25,7 @@ from volt_pipeline.api.errors import (
     VoltError,
 )
 
+from .executing import executing
 from .scripted import TOKEN, Hands, Say, ScriptedVolt, data, failing, serving
 
 GOOD = data(message={"id": "rf_1"})
@@ -147,6 +150,71 @@ async def test_each_refusal_has_its_class(
     assert caught.value.__context__ is None
     again = pickle.loads(pickle.dumps(caught.value))
     assert (str(again), vars(again)) == (str(caught.value), vars(caught.value))
+
+
+UNKNOWN_FIELDS = [
+    'Cannot query field "sentBy" on type "Wave". Did you mean "sentAt"?',  # graphql-js, gqlgen, Absinthe
+    "Cannot query field 'sentBy' on type 'Wave'.",  # graphql-core
+    "Field 'sentBy' doesn't exist on type 'Wave'",  # graphql-ruby
+    "Validation error (FieldUndefined@[wave/sentBy]) : Field 'sentBy' in type 'Wave' is undefined",  # graphql-java
+    "The field `sentBy` does not exist on the type `Wave`.",  # Hot Chocolate
+    'Unknown field "sentBy" on type "Wave".',  # Juniper, async-graphql
+    "field 'sentBy' not found in type: 'Wave'",  # Hasura
+]
+
+
+@pytest.mark.parametrize("status", [200, 400])
+@pytest.mark.parametrize("said", UNKNOWN_FIELDS)
+async def test_a_field_that_volt_does_not_know_is_named(
+    client: VoltClient, volt: ScriptedVolt, said: str, status: int
+) -> None:
+    volt.says(failing(said, status=status))
+    expected = "wave: Volt does not know the field Wave.sentBy. Its API may have changed; run volt-pipeline doctor"
+    with pytest.raises(ContractError) as caught:
+        await client.query("wave", {"id": "1"})
+    assert str(caught.value) == expected
+    with pytest.raises(ContractError) as caught:
+        await client.query_each("wave", [{"id": "1"}, {"id": "2"}])
+    assert str(caught.value) == expected
+    assert len(volt.asked) == 2
+
+
+async def test_each_unknown_field_is_named_once_and_not_too_many(client: VoltClient, volt: ScriptedVolt) -> None:
+    fields = ["name", "type", "name", *(f"field{number}" for number in range(5))]
+    errors = [{"message": f'Cannot query field "{field}" on type "Wave".'} for field in fields]
+    volt.says(Say({"errors": [*errors, {"message": "Syntax error"}]}, 400))
+    with pytest.raises(ContractError) as caught:
+        await client.query("wave", {"id": "1"})
+    named = "Wave.name, Wave.type, Wave.field0, Wave.field1, Wave.field2 and 2 more"
+    assert caught.value.message.startswith(f"Volt does not know the fields {named}.")
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        'Field "wave" of type "Wave" must have a selection of subfields.',
+        'Unknown argument "to" on field "Query.inbox".',
+    ],
+)
+async def test_another_refusal_of_the_document_is_told_in_volts_words(
+    client: VoltClient, volt: ScriptedVolt, said: str
+) -> None:
+    volt.says(failing(said, status=400))
+    with pytest.raises(ContractError, match="run volt-pipeline doctor") as caught:
+        await client.query("wave", {"id": "1"})
+    assert f"it says: {said}" in str(caught.value)
+
+
+async def test_a_field_that_is_gone_is_named_by_a_real_server(client: VoltClient, volt: ScriptedVolt) -> None:
+    schema = build_schema(print_schema(published()))
+    wave = schema.type_map["Wave"]
+    assert isinstance(wave, GraphQLObjectType)
+    del wave.fields["sentBy"]
+    volt.says(executing(schema=schema))
+    with pytest.raises(ContractError, match=r"know the field Wave\.sentBy\. "):
+        await client.query_each("wave", [{"id": str(number)} for number in range(40)])
+    assert (await client.query_each("wave", [{"id": "1"}], without=frozenset({"Wave.sentBy"})))[0].value["id"] == "7"
+    assert (await client.query("message", {"id": "1"})).value["id"] == "7", "what does not need it goes on"
 
 
 @pytest.mark.parametrize(
