@@ -13,7 +13,9 @@ from graphql import (
     FragmentDefinitionNode,
     FragmentSpreadNode,
     GraphQLError,
+    GraphQLSchema,
     InlineFragmentNode,
+    Middleware,
     OperationDefinitionNode,
     SelectionSetNode,
     execute_sync,
@@ -21,18 +23,18 @@ from graphql import (
     validate,
 )
 
-from .resolvers import from_attribute, schema
+from .resolvers import from_attribute
 from .world import World
 
 
 @lru_cache(maxsize=256)
-def read(text: str) -> tuple[DocumentNode | None, list[GraphQLError]]:
+def read(text: str, contract: GraphQLSchema) -> tuple[DocumentNode | None, list[GraphQLError]]:
     """Parse and validate; clients send the same few documents over and over."""
     try:
         document = parse(text)
     except GraphQLError as error:
         return None, [error]
-    return document, validate(schema(), document)
+    return document, validate(contract, document)
 
 
 def operation(document: DocumentNode, name: str | None) -> OperationDefinitionNode | None:
@@ -59,14 +61,20 @@ def root_fields(document: DocumentNode, chosen: OperationDefinitionNode) -> list
 
 
 def execute(
-    world: World, document: DocumentNode, variables: dict[str, Any] | None, operation_name: str | None
+    world: World,
+    contract: GraphQLSchema,
+    document: DocumentNode,
+    variables: dict[str, Any] | None,
+    operation_name: str | None,
+    middleware: Middleware = None,
 ) -> ExecutionResult:
     with world.lock:
         return execute_sync(
-            schema(),
+            contract,
             document,
             context_value=world,
             variable_values=variables,
             operation_name=operation_name,
             field_resolver=from_attribute,
+            middleware=middleware,
         )

@@ -9,11 +9,16 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
-from graphql import DocumentNode
+from graphql import DocumentNode, GraphQLSchema, OperationType
 from starlette.requests import Request
 from starlette.responses import Response
 
 from . import documents
+from .disturbances import NO_ANSWER, STAND_IN, has_left
+from .fault_drift import drifted
+from .faults import Asked, Faults
+from .faulty_execution import FaultyExecution
+from .resolvers import schema
 from .world import World
 
 
@@ -43,7 +48,7 @@ UNAUTHORIZED = {"errors": [{"message": "Unauthorized", "extensions": {"code": "U
 
 @dataclass(slots=True, frozen=True)
 class Recorded:
-    """One HTTP request to /graphql: what was asked, and the HTTP status of the answer."""
+    """One HTTP request to /graphql: what was asked, and the HTTP status of the answer (0 where there was none)."""
 
     operation: str | None
     root_fields: list[str]
@@ -52,12 +57,22 @@ class Recorded:
 
 @dataclass(slots=True)
 class Sandbox:
-    """A running server, as tests see it. `world` may be exchanged for another between two requests."""
+    """A running server, as tests see it. `world` and `faults` may be exchanged for others between two requests."""
 
     world: World
     token: str = TOKEN
     url: str = ""
     requests: list[Recorded] = field(default_factory=list)
+    faults: Faults = field(default_factory=Faults)
+
+
+@dataclass(slots=True, frozen=True)
+class _Operation:
+    """A request that is to be executed."""
+
+    contract: GraphQLSchema
+    document: DocumentNode
+    asked: Asked
 
 
 def answer(content: Any, status: int = 200) -> Response:
@@ -84,34 +99,67 @@ class GraphQLEndpoint:
         body = await request.body()
         if self.latency:
             await asyncio.sleep(self.latency)
-        name, fields, response = self._respond(request, body)
+        faults = self.sandbox.faults
+        name, fields, found = self._understood(request, body, faults)
+        response = found if isinstance(found, Response) else await self._answered(request, found, faults)
         self.sandbox.requests.append(Recorded(name, fields, response.status_code))
         return response
 
-    def _respond(self, request: Request, body: bytes) -> tuple[str | None, list[str], Response]:
-        if not authorized(request):
+    def _understood(
+        self, request: Request, body: bytes, faults: Faults
+    ) -> tuple[str | None, list[str], Response | _Operation]:
+        if not authorized(request) or faults.revoked == "401":
             return None, [], answer(UNAUTHORIZED, 401)
         asked = _parsed(body)
         if asked is None:
             return None, [], failed("Request body is not a GraphQL request in JSON", "BAD_REQUEST", 400)
         text, variables, name = asked
-        document, errors = documents.read(text)
+        contract = schema() if faults.drift is None else drifted(faults.drift)
+        document, errors = documents.read(text, contract)
         if document is None or errors:
             return name, [], answer({"errors": [error.formatted for error in errors]}, 400)
-        return self._execute(document, variables, name)
-
-    def _execute(
-        self, document: DocumentNode, variables: dict[str, Any], name: str | None
-    ) -> tuple[str | None, list[str], Response]:
         operation = documents.operation(document, name)
         if operation is None:
             return name, [], failed("Must provide the name of one operation", "BAD_REQUEST", 400)
         fields = documents.root_fields(document, operation)
         name = operation.name.value if operation.name else None
-        if self.max_root_fields is not None and len(fields) > self.max_root_fields:
+        if faults.revoked == "unauthenticated":
+            return name, fields, answer(UNAUTHORIZED)
+        is_too_long = self.max_root_fields is not None and len(fields) > self.max_root_fields
+        if is_too_long or faults.is_too_complex(fields):
             return name, fields, failed("Query is too complex", "QUERY_TOO_COMPLEX", 200)
-        result = documents.execute(self.sandbox.world, document, variables, name)
-        return name, fields, answer(result.formatted)
+        is_mutation = operation.operation is OperationType.MUTATION
+        return name, fields, _Operation(contract, document, Asked(name, fields, variables, is_mutation))
+
+    async def _answered(self, request: Request, operation: _Operation, faults: Faults) -> Response:
+        trouble = faults.struck(operation.asked)
+        if trouble is None:
+            return self._executed(operation, faults)
+        disturbance = trouble.disturbance
+        may_execute = trouble.after_effect or (disturbance.tears_the_body and not operation.asked.is_mutation)
+        right = bytes(self._executed(operation, faults).body) if may_execute else None
+        if disturbance.seconds:
+            if await has_left(request, disturbance.seconds):
+                return Response(status_code=NO_ANSWER)
+            right = right or bytes(self._executed(operation, faults).body)
+        return disturbance.make(STAND_IN if right is None else right)
+
+    def _executed(self, operation: _Operation, faults: Faults) -> Response:
+        execution = FaultyExecution(faults) if faults.errs_in_execution else None
+        result = documents.execute(
+            self.sandbox.world,
+            operation.contract,
+            operation.document,
+            operation.asked.variables,
+            operation.asked.operation,
+            None if execution is None else execution.middleware(),
+        )
+        if execution is not None:
+            execution.apply(result.data)
+        response = answer(result.formatted)
+        if faults.rewrite is None:
+            return response
+        return Response(faults.rewrite(operation.asked, bytes(response.body)), media_type="application/json")
 
 
 def authorized(request: Request) -> bool:

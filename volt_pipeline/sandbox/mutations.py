@@ -32,16 +32,7 @@ class Mutations:
         self.custom_fields_mode = custom_fields_mode
 
     def apply(self, name: str, arguments: dict[str, Any]) -> Any:
-        by_name: dict[str, Callable[..., Any]] = {
-            "createMessage": self.create_message,
-            "createOrUpdateContact": self.create_or_update_contact,
-            "createOrUpdateList": self.create_or_update_list,
-            "deleteWebhook": self.delete_webhook,
-            "registerWebhook": self.register_webhook,
-            "scheduleMessage": self.schedule_message,
-            "scheduleWave": self.schedule_wave,
-        }
-        return by_name[name](**arguments)
+        return MUTATIONS[name](self, **arguments)
 
     def create_message(self, to: str, from_: str, body: str, media: list[str] | None = None) -> Message:
         account = self.ledger.account(from_)
@@ -165,6 +156,17 @@ class Mutations:
         if status == "scheduled":
             self.ledger.scheduled[wave.id] = wave
         return wave
+
+
+MUTATIONS: dict[str, Callable[..., Any]] = {
+    "createMessage": Mutations.create_message,
+    "createOrUpdateContact": Mutations.create_or_update_contact,
+    "createOrUpdateList": Mutations.create_or_update_list,
+    "deleteWebhook": Mutations.delete_webhook,
+    "registerWebhook": Mutations.register_webhook,
+    "scheduleMessage": Mutations.schedule_message,
+    "scheduleWave": Mutations.schedule_wave,
+}
 
 
 def _check_phone(argument: str, phone: str) -> None:

@@ -36,9 +36,9 @@ class Page(Generic[Item]):
 
 def page(entries: Sequence[tuple[datetime, str, Item]], before: str | None, size: int) -> Page[Item]:
     """One page, newest first, of entries that are sorted oldest first."""
-    end = len(entries) if before is None else bisect_left(entries, _place(before), key=lambda entry: entry[:2])
+    end = len(entries) if before is None else bisect_left(entries, place_of(before), key=lambda entry: entry[:2])
     start = max(0, end - size)
-    cursor = _cursor(entries[start][0], entries[start][1]) if start else None
+    cursor = cursor_at(entries[start][0], entries[start][1]) if start else None
     items = [entry[2] for entry in reversed(entries[start:end])]
     return Page(items, PageInfo(len(entries), cursor, start > 0))
 
@@ -56,11 +56,11 @@ def stamp(time: datetime) -> str:
     return time.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
-def _cursor(time: datetime, identity: str) -> str:
+def cursor_at(time: datetime, identity: str) -> str:
     return base64.urlsafe_b64encode(f"{micros(time)}:{identity}".encode()).decode()
 
 
-def _place(cursor: str) -> tuple[datetime, str]:
+def place_of(cursor: str) -> tuple[datetime, str]:
     try:
         time, separator, identity = base64.b64decode(cursor, altchars=b"-_", validate=True).decode().partition(":")
         if not separator or not identity:

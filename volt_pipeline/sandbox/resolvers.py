@@ -13,11 +13,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 from graphql import (
     GraphQLArgument,
-    GraphQLField,
     GraphQLInputField,
     GraphQLInputObjectType,
     GraphQLObjectType,
@@ -26,11 +25,13 @@ from graphql import (
     build_schema,
 )
 
-from .entities import Account, Contact, ContactList, InboxItem, Message, Wave, not_found
-from .paging import PageInfo, page, stamp
+from .entities import Account, Contact, ContactList, InboxItem, Message, not_found
+from .mutations import MUTATIONS
+from .paging import Page, PageInfo, page, stamp
 from .world import World
 
 SDL = Path(__file__).parent.parent / "api" / "schema.graphql"
+Pager = Callable[..., Page[Any]]  # page() of paging.py, or one that errs
 CAPITAL = re.compile(r"(?<!^)(?=[A-Z])")
 
 
@@ -42,7 +43,7 @@ class ConversationPage:
 
 @dataclass(slots=True, frozen=True)
 class InboxPage:
-    account: Account
+    account: Account | None
     items: list[InboxItem]
     page_info: PageInfo
 
@@ -51,17 +52,19 @@ def contact(world: World, primary_phone: str, phone_number: str) -> Contact | No
     return world.ledger.contact(world.ledger.account(primary_phone), phone_number)
 
 
-def conversation(world: World, to: str, from_: str, before: str | None = None) -> ConversationPage:
+def conversation(
+    world: World, to: str, from_: str, before: str | None = None, *, turn: Pager = page
+) -> ConversationPage:
     known = world.ledger.contact(world.ledger.account(from_), to)
     if known is None:
         raise not_found("Contact")
-    found = page(world.ledger.conversations[known.id], before, world.conversation_page)
+    found = turn(world.ledger.conversations[known.id], before, world.conversation_page)
     return ConversationPage(found.items, found.page_info)
 
 
-def inbox(world: World, from_: str, before: str | None = None) -> InboxPage:
+def inbox(world: World, from_: str, before: str | None = None, *, turn: Pager = page) -> InboxPage:
     account = world.ledger.account(from_)
-    found = page(world.ledger.inboxes[account.id].entries, before, world.inbox_page)
+    found = turn(world.ledger.inboxes[account.id].entries, before, world.inbox_page)
     return InboxPage(account, found.items, found.page_info)
 
 
@@ -109,7 +112,12 @@ COMPUTED: dict[tuple[str, str], Callable[..., Any]] = {
 
 @cache
 def schema() -> GraphQLSchema:
-    built = build_schema(SDL.read_text(encoding="utf-8"))
+    return bound(SDL.read_text(encoding="utf-8"))
+
+
+def bound(sdl: str) -> GraphQLSchema:
+    """The contract, or a drifted version of it, with the resolvers of those fields that it has."""
+    built = build_schema(sdl)
     # Introspection's own types are shared by all schemas of the process, and are left alone.
     for type_ in (each for name, each in built.type_map.items() if not name.startswith("__")):
         if isinstance(type_, GraphQLObjectType):
@@ -117,22 +125,13 @@ def schema() -> GraphQLSchema:
                 _name_in_python(field.args.items())
         elif isinstance(type_, GraphQLInputObjectType):
             _name_in_python(type_.fields.items())
-    for name, answer in QUERIES.items():
-        _field(built, "Query", name).resolve = _query(answer)
-    for name in _object(built, "Mutation").fields:
-        _field(built, "Mutation", name).resolve = _mutation(name)
-    for (type_name, name), resolve in COMPUTED.items():
-        _field(built, type_name, name).resolve = resolve
+    resolvers = {("Query", name): _query(answer) for name, answer in QUERIES.items()} | COMPUTED
+    resolvers |= {("Mutation", name): _mutation(name) for name in MUTATIONS}
+    for (type_name, name), resolve in resolvers.items():
+        owner = built.type_map.get(type_name)
+        if isinstance(owner, GraphQLObjectType) and name in owner.fields:
+            owner.fields[name].resolve = resolve
     return built
-
-
-def _object(built: GraphQLSchema, type_name: str) -> GraphQLObjectType:
-    return cast(GraphQLObjectType, built.type_map[type_name])
-
-
-def _field(built: GraphQLSchema, type_name: str, name: str) -> GraphQLField:
-    field: GraphQLField = _object(built, type_name).fields[name]
-    return field
 
 
 def _name_in_python(named: Iterable[tuple[str, GraphQLArgument | GraphQLInputField]]) -> None:

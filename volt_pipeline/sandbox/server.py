@@ -24,6 +24,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from .endpoint import TOKEN, UNAUTHORIZED, GraphQLEndpoint, Recorded, Sandbox, answer, authorized, failed
+from .faults import Faults
 from .world import World
 
 __all__ = ["TOKEN", "Recorded", "Sandbox", "running", "serve"]
@@ -40,14 +41,15 @@ def serve(
     latency_ms: float = 0,
     tick_seconds: float = 0,
     max_root_fields: int | None = None,
+    faults: Faults | None = None,
     on_ready: Callable[[str], None] | None = None,
 ) -> None:
     """Serve the world until SIGINT or SIGTERM, then return. `on_ready` is told the bound URL once.
 
     With `tick_seconds` the world moves by itself; `latency_ms` is waited before each answer; a document with more
-    than `max_root_fields` fields at its root is refused.
+    than `max_root_fields` fields at its root is refused. `faults` are those of faults.py, none by default.
     """
-    sandbox = Sandbox(world)
+    sandbox = Sandbox(world, faults=faults or Faults())
     with _bound(sandbox, host, port) as bound:
         app = _app(sandbox, latency_ms, tick_seconds, max_root_fields)
         _Server(app, on_ready and partial(on_ready, sandbox.url)).run(sockets=[bound])
@@ -62,10 +64,14 @@ def running(
     latency_ms: float = 0,
     tick_seconds: float = 0,
     max_root_fields: int | None = None,
+    faults: Faults | None = None,
     on_ready: Callable[[str], None] | None = None,
 ) -> Iterator[Sandbox]:
-    """The same server in a background thread; it answers when the block begins and is gone when it ends."""
-    sandbox = Sandbox(world)
+    """The same server in a background thread; it answers when the block begins and is gone when it ends.
+
+    Its world, its record of requests and its faults (`sandbox.faults`, see faults.py) are what it yields.
+    """
+    sandbox = Sandbox(world, faults=faults or Faults())
     ready = threading.Event()
     with _bound(sandbox, host, port) as bound:
         server = _Server(_app(sandbox, latency_ms, tick_seconds, max_root_fields), ready.set)

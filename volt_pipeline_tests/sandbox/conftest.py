@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 
+from volt_pipeline.sandbox.faults import Faults
 from volt_pipeline.sandbox.server import Sandbox, running
 from volt_pipeline.sandbox.world import World
 
@@ -38,9 +39,10 @@ def server() -> Iterator[Sandbox]:
 
 @pytest.fixture
 def sandbox(server: Sandbox, world: World) -> Sandbox:
-    """The server with a fresh world and an empty record."""
+    """The server with a fresh world, an empty record and no faults."""
     server.world = world
     server.requests.clear()
+    server.faults = Faults()
     return server
 
 
