@@ -45,7 +45,7 @@ def wishes(frame: pd.DataFrame) -> list[ContactWish]:
 def decide(wish: ContactWish, current: Mapping[str, Any] | None) -> Decision:
     """What to do about a wish, given the contact as Volt holds it now (None: there is no such contact)."""
     wanted = wish.custom_fields or {}
-    if not all(isinstance(value, str) for value in wanted.values()):
+    if not isinstance(wanted, Mapping) or not all(isinstance(value, str) for value in wanted.values()):
         return Decision("refused", "custom fields must be strings")
     name = (wish.name or "").strip()
     if current is None:
@@ -53,9 +53,11 @@ def decide(wish: ContactWish, current: Mapping[str, Any] | None) -> Decision:
             return Decision("refused", "a new contact needs a name")
         new = ContactInput(name, wish.phone_number, wish.account_phone, wanted, bool(wish.blocked))
         return Decision("create", variables=new.variables())
-    held, blocked = held_fields(current), bool(current["blocked"])
+    if not isinstance(current.get("blocked"), bool) or not isinstance(current.get("customFields"), list):
+        return Decision("refused", "Volt does not show blocked or the custom fields, which a write would overwrite")
+    held, blocked = held_fields(current), current["blocked"]
     meant = ContactInput(
-        name or str(current["name"]),
+        name or str(current.get("name") or ""),
         wish.phone_number,
         wish.account_phone,
         {**held, **wanted},

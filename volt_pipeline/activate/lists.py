@@ -44,6 +44,8 @@ def decide(wish: ListWish, current: Mapping[str, Any] | None) -> Decision:
     if not (wish.source_list_name or "").strip():
         return Decision("refused", "source_list_name is empty; name the list to filter, All for everyone")
     for rule in wish.rules:
+        if not isinstance(rule, Mapping) or not {"field", "operator", "value"} <= rule.keys():
+            return Decision("refused", "a rule is an object with field, operator and value")
         if rule["operator"] not in _OPERATORS:
             return Decision("refused", f"the operator {rule['operator']!r} is none of {', '.join(sorted(_OPERATORS))}")
     rules = tuple(

@@ -65,7 +65,7 @@ def volt_raw(
 ) -> Iterator[dg.MaterializeResult[None]]:
     """Page through Volt's inbox, conversations, waves and lists into schema `volt`."""
     selected = {key.path[-1] for key in context.selected_asset_keys}
-    report = pipeline.sync(context.run_id, accounts=config.accounts, tables=selected, full=config.full)
+    report = pipeline.sync(context.run.run_id, accounts=config.accounts, tables=selected, full=config.full)
     for table in sorted(selected):
         yield dg.MaterializeResult(asset_key=raw_key(table), metadata=_metadata(report, table))
 

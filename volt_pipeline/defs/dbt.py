@@ -132,9 +132,9 @@ def build_assets(home: Path) -> tuple[dg.AssetsDefinition, DbtCliResource]:
     ) -> Iterator[Any]:
         with pipeline.open_warehouse() as place, _connected(place):
             variables = f"{{demo_crm: {str(place.settings.sandbox).lower()}}}"
-            yield from dbt.cli(
-                ["build", "--exclude-resource-type", "unit_test", "--vars", variables], context=context
-            ).stream()
+            build = dbt.cli(["build", "--exclude-resource-type", "unit_test", "--vars", variables], context=context)
+            yield from build.stream()
+        _tidy(build.target_path)
 
     beside = Path(sys.executable).with_name("dbt")  # the environment need not be activated
     executable = str(beside) if beside.exists() else "dbt"

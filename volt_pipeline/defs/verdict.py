@@ -19,7 +19,7 @@ def build_verdict(after: Sequence[dg.AssetKey]) -> dg.AssetsDefinition:
         description="Green when the sync stored and read everything; red when volt_ops.rejects grew.",
     )
     def verdict(context: dg.AssetExecutionContext, pipeline: dg.ResourceParam[Pipeline]) -> dg.MaterializeResult[None]:
-        found = pipeline.rejects_of(context.run_id)
+        found = pipeline.rejects_of(context.run.run_id)
         if found:
             words = "; ".join(f"{count} of {stream}: {reason}" for stream, reason, count in found)
             raise dg.Failure(

@@ -17,6 +17,7 @@ from volt_pipeline.catalog import CONVERSATIONS, FINAL_STATUSES, MESSAGES
 from volt_pipeline.extract.frontier import Frontier
 from volt_pipeline.extract.pages import Page, PageError, advance
 from volt_pipeline.extract.reader import Account, Reader, put
+from volt_pipeline.extract.rows import escape
 
 ALIASES = 25  # conversations asked in one document
 _FEED = 1_000  # due conversations read from the warehouse at once
@@ -148,7 +149,7 @@ def take_message(
     A text between two of our own accounts stands in both conversations and is stored once, under the sender's.
     """
     source = message if isinstance(message, dict) else {}
-    sides = [str(source.get("fromNumber") or ""), str(source.get("toNumber") or "")]
+    sides = [escape(str(source.get(name) or "")) for name in ("fromNumber", "toNumber")]
     if contact_phone in reader.numbers:
         account_id, contact_phone = _home(reader, source, sides, account_id, contact_phone)
     elif sides.count(contact_phone) == 1:

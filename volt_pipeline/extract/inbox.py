@@ -17,6 +17,7 @@ from volt_pipeline.catalog import ACCOUNTS, CONTACTS, INBOX_ITEMS, ORGANIZATIONS
 from volt_pipeline.errors import ExplainedError
 from volt_pipeline.extract.pages import Page, PageError, advance
 from volt_pipeline.extract.reader import Account, Reader, put
+from volt_pipeline.extract.rows import escape
 
 _MOST_RESCANS = 10
 
@@ -150,7 +151,7 @@ def take_contact(reader: Reader, batch: Batch, account: Account, contact: Any, a
     held = dict(zip(CONTACTS.column_names, made, strict=False))
     reader.learn(batch, held["mapped_number"], account.id, "mapped_number", asked_at)
     lists = [entry for entry in contact.get("lists") or [] if isinstance(entry, dict) and entry.get("id")]
-    batch.add_membership(held["id"], asked_at, frozenset(str(entry["id"]) for entry in lists))
+    batch.add_membership(held["id"], asked_at, frozenset(escape(str(entry["id"])) for entry in lists))
     for entry in lists:
         if entry.get("name"):
-            batch.discoveries.add(Discovery("list", account.id, str(entry["name"]), via="contacts"))
+            batch.discoveries.add(Discovery("list", account.id, escape(str(entry["name"])), via="contacts"))

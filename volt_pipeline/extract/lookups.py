@@ -18,6 +18,7 @@ from volt_pipeline.catalog import CONTACTS, FINAL_STATUSES, LISTS, MESSAGES, WAV
 from volt_pipeline.errors import ExplainedError
 from volt_pipeline.extract.inbox import take_contact
 from volt_pipeline.extract.reader import Account, Reader, put
+from volt_pipeline.extract.rows import escape, unescape
 
 _AT_ONCE = 500  # look-ups answered before a commit: bounds memory
 
@@ -99,17 +100,10 @@ async def read_waves(reader: Reader, accounts: Sequence[Account]) -> None:
         owner = made[WAVES.column_names.index("account_id")]
         for entry in wave.get("lists") or []:
             if isinstance(entry, dict) and entry.get("id"):
-                put(
-                    batch,
-                    WAVE_LISTS,
-                    {},
-                    asked_at,
-                    wave_id=wave_id,
-                    list_id=str(entry["id"]),
-                    list_name=entry.get("name"),
-                )
-                if owner and entry.get("name"):
-                    batch.discoveries.add(Discovery("list", owner, str(entry["name"]), via="waves"))
+                list_id, name = escape(str(entry["id"])), escape(str(entry.get("name") or ""))
+                put(batch, WAVE_LISTS, {}, asked_at, wave_id=wave_id, list_id=list_id, list_name=name or None)
+                if owner and name:
+                    batch.discoveries.add(Discovery("list", owner, name, via="waves"))
         return wave_id
 
     lookup = Lookup("wave", "wave", WAVES.name, lambda target: {"id": target.key}, take)
@@ -132,7 +126,7 @@ async def read_lists(reader: Reader, accounts: Sequence[Account]) -> None:
         "list",
         "list",
         LISTS.name,
-        lambda target: {"primaryPhone": phones[target.account_id], "listName": target.key},
+        lambda target: {"primaryPhone": phones[target.account_id], "listName": unescape(target.key)},
         take,
     )
     asked: set[Target] = set()

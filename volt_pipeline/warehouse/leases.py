@@ -53,7 +53,7 @@ class Leases:
         )
         self.epochs = dict(await cursor.fetchall())
         if len(self.epochs) < len(phones):
-            await cursor.execute(query("lease_holders"), {"phones": phones, "run_id": self.run_id})
+            await cursor.execute(query("lease_holders"), {"phones": sorted(set(phones) - set(self.epochs))})
             holders = [
                 f"{phone} by {holder} since {since:%Y-%m-%d %H:%M:%S} UTC"
                 for phone, holder, since in await cursor.fetchall()

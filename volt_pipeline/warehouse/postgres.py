@@ -15,7 +15,7 @@ from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, OperationalError, ProgrammingError
-from sqlalchemy.schema import CreateColumn
+from sqlalchemy.schema import CreateColumn, SetColumnComment
 
 from volt_pipeline.warehouse.errors import WarehouseError, WarehouseUnfit, WarehouseUnreachable
 from volt_pipeline.warehouse.tables import METADATA, SCHEMA
@@ -38,10 +38,13 @@ def engine(url: str) -> Engine:
     """
     try:
         parts = make_url(url)
-    except ArgumentError:
+    except (ArgumentError, ValueError):  # ValueError: a port that is no number
+        parts = None
+    if parts is None or "@" in (parts.host or ""):  # what stands before that @ would be shown as a host
         raise WarehouseUnreachable(
-            "WAREHOUSE_URL is not a Postgres address; it looks like postgresql://user:password@host:5432/database."
-        ) from None
+            "WAREHOUSE_URL is not a Postgres address; it looks like postgresql://user:password@host:5432/database "
+            "(in a password, @ is written %40, / is %2F and : is %3A)."
+        )
     if parts.get_backend_name() not in ("postgresql", "postgres"):
         raise WarehouseUnreachable(
             f"WAREHOUSE_URL begins with {parts.get_backend_name()}://; the warehouse is a Postgres: postgresql://…"
@@ -139,6 +142,7 @@ def _add_columns(connection: Connection) -> None:
     for table, column in missing:
         definition = CreateColumn(column).compile(dialect=connection.dialect)
         connection.execute(text(f"ALTER TABLE {table.fullname} ADD COLUMN {definition}"))
+        connection.execute(SetColumnComment(column))
     if missing:
         connection.execute(
             text("UPDATE volt_ops.walks SET completed_at = NULL, item = NULL, top = NULL, cursor = NULL")

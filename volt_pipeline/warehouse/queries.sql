@@ -82,14 +82,17 @@ WHERE d.kind = 'list'
 ORDER BY d.account_id, d.key
 
 -- name: due_messages
--- Unsettled messages: asked again by id, after a minute at first, then ever later; after 72 hours they rest.
+-- Unsettled messages: asked again by id, after a minute at first, then ever later; after 72 hours they rest. And those
+-- that may be gone (`suspect_messages`).
 SELECT m.account_id, m.id, coalesce(m.contact_phone, '')
 FROM volt.messages AS m
 LEFT JOIN volt_ops.readings AS r ON r.kind = 'message' AND r.key = m.id
-WHERE NOT m.is_final
-  AND m.deleted_at IS NULL
+WHERE m.deleted_at IS NULL
   AND m.account_id = ANY(%(account_ids)s)
-  AND coalesce(m.sent_at, m.first_seen_at) > now() - interval '72 hours'
+  AND (
+    r.misses > 0
+    OR (NOT m.is_final AND coalesce(m.sent_at, m.first_seen_at) > now() - interval '72 hours')
+  )
   AND (
     %(full)s
     OR CASE WHEN coalesce(r.misses, 0) > 0
@@ -166,6 +169,7 @@ UPDATE volt.contacts AS c
 SET deleted_at = r.read_at, loaded_at = r.read_at, run_id = %(run_id)s
 FROM volt_ops.readings AS r
 WHERE r.kind = 'contact' AND r.key = ANY(%(keys)s) AND r.misses >= 3 AND c.id = r.key AND c.deleted_at IS NULL
+RETURNING c.id
 
 -- name: bury_messages
 UPDATE volt.messages AS m
@@ -184,12 +188,36 @@ UPDATE volt.lists AS l
 SET deleted_at = d.read_at, loaded_at = d.read_at, run_id = %(run_id)s
 FROM volt_ops.discoveries AS d
 WHERE d.kind = 'list' AND d.key = ANY(%(keys)s) AND d.misses >= 3 AND l.id = d.object_id AND l.deleted_at IS NULL
+  -- a list that was renamed is missed under its old name only
+  AND NOT EXISTS (
+    SELECT FROM volt_ops.discoveries AS other
+    WHERE other.kind = 'list' AND other.object_id = d.object_id AND other.misses = 0
+  )
+
+-- name: suspect_messages
+-- Messages that may be gone or changed although they are final: of conversations that hold more than Volt counts, and
+-- of contacts that were buried or retired. They are asked again by id; a clean null thrice buries them.
+INSERT INTO volt_ops.readings AS r (kind, key, read_at, misses)
+SELECT 'message', m.id, m.loaded_at, 1
+FROM volt.messages AS m
+WHERE m.deleted_at IS NULL
+  AND (
+    (m.account_id, m.contact_phone) IN (
+        SELECT w.account_id, w.contact_phone
+        FROM stage_walks AS s
+        JOIN volt_ops.walks AS w USING (stream, account_id, contact_phone)
+        WHERE w.stream = 'messages' AND s.reached_end AND w.gap < 0
+    )
+    OR m.contact_id = ANY(%(contact_ids)s)
+  )
+ORDER BY m.id
+ON CONFLICT (kind, key) DO UPDATE SET misses = greatest(r.misses, 1)
 
 -- name: end_buried_memberships
 UPDATE volt.contact_lists AS l
 SET valid_to = c.deleted_at, loaded_at = c.deleted_at, run_id = %(run_id)s
 FROM volt.contacts AS c
-WHERE l.contact_id = c.id AND l.valid_to IS NULL AND c.run_id = %(run_id)s AND c.deleted_at > l.valid_from
+WHERE l.contact_id = c.id AND l.valid_to IS NULL AND c.id = ANY(%(contact_ids)s) AND c.deleted_at > l.valid_from
 
 -- name: retire_contacts
 -- A phone that answers with another contact's id: the old contact is gone.
@@ -198,6 +226,7 @@ SET deleted_at = s.loaded_at, loaded_at = s.loaded_at, run_id = %(run_id)s
 FROM stage_contacts AS s
 WHERE old.account_id = s.account_id AND old.phone_number = s.phone_number AND old.id <> s.id
   AND old.deleted_at IS NULL AND old.loaded_at <= s.loaded_at
+RETURNING old.id
 
 -- name: complete_walks
 -- Judge the walks of this batch that read to their end or below the top of the last one. A walk that stopped early
@@ -276,7 +305,7 @@ SET completed_at = now(),
 FROM judged AS j
 WHERE j.complete
   AND w.stream = j.stream AND w.account_id = j.account_id AND w.contact_phone = j.contact_phone
-RETURNING w.stream, w.account_id, w.contact_phone
+RETURNING w.stream, w.account_id, w.contact_phone, w.gap
 
 -- name: save_walks
 INSERT INTO volt_ops.walks AS w (
@@ -447,7 +476,7 @@ WHERE l.account_phone = held.account_phone AND l.epoch = held.epoch
 -- name: lease_holders
 SELECT account_phone, holder, taken_at
 FROM volt_ops.leases
-WHERE account_phone = ANY(%(phones)s) AND expires_at IS NOT NULL AND run_id IS DISTINCT FROM %(run_id)s
+WHERE account_phone = ANY(%(phones)s)
 ORDER BY account_phone
 
 -- name: account_numbers

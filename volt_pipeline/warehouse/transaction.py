@@ -87,8 +87,7 @@ async def _write_memberships(cursor: Cursor, batch: Batch, run_id: str) -> None:
     copy = f"COPY stage_memberships ({names}) FROM STDIN (FORMAT BINARY)"
     await _copy(cursor, copy, tuple(_MEMBERSHIP_TYPES.values()), rows)
     await cursor.execute(query("retire_contacts"), {"run_id": run_id})
-    if cursor.rowcount:
-        await cursor.execute(query("end_buried_memberships"), {"run_id": run_id})
+    await _mourn(cursor, [contact_id for (contact_id,) in await cursor.fetchall()], run_id)
     for name in ("close_memberships", "open_memberships", "stamp_contacts"):
         await cursor.execute(query(name), {"run_id": run_id})
 
@@ -116,8 +115,15 @@ async def _bury(cursor: Cursor, absent: Sequence[Reading], run_id: str) -> None:
     for kind in sorted({reading.kind for reading in absent}):
         keys = [reading.key for reading in absent if reading.kind == kind]
         await cursor.execute(query(f"bury_{kind}s"), {"keys": keys, "run_id": run_id})
-        if kind == "contact" and cursor.rowcount:
-            await cursor.execute(query("end_buried_memberships"), {"run_id": run_id})
+        if kind == "contact":
+            await _mourn(cursor, [contact_id for (contact_id,) in await cursor.fetchall()], run_id)
+
+
+async def _mourn(cursor: Cursor, contact_ids: list[str], run_id: str) -> None:
+    """What follows from a contact's end: it is on no list any more, and its messages are asked again."""
+    if contact_ids:
+        await cursor.execute(query("end_buried_memberships"), {"contact_ids": contact_ids, "run_id": run_id})
+        await cursor.execute(query("suspect_messages"), {"contact_ids": contact_ids})
 
 
 async def _write_walks(cursor: Cursor, walks: list[Walk]) -> set[WalkKey]:
@@ -129,9 +135,13 @@ async def _write_walks(cursor: Cursor, walks: list[Walk]) -> set[WalkKey]:
     await _copy(cursor, copy, tuple(_WALK_TYPES.values()), rows)
     await cursor.execute(query("save_walks"))
     await cursor.execute(query("complete_walks"))
-    completed = {(stream, account, phone) for stream, account, phone in await cursor.fetchall()}
+    judged = await cursor.fetchall()
+    completed = {(stream, account, phone) for stream, account, phone, _ in judged}
+    surplus = any(stream == "messages" and gap < 0 for stream, _, _, gap in judged)
     if any(stream == "inbox_items" for stream, _, _ in completed):
         await cursor.execute(query("resolve_walk_rejects"))
+    if surplus:
+        await cursor.execute(query("suspect_messages"), {"contact_ids": []})
     return completed
 
 
