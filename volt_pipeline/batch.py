@@ -95,15 +95,16 @@ class Batch:
     """Rows by stream and key, and the state that says "we have them". Of two answers for one key the later stays."""
 
     rows: dict[str, dict[tuple[Any, ...], Row]] = field(default_factory=dict)
+    flawed: dict[str, dict[tuple[Any, ...], Row]] = field(default_factory=dict)  # stored only where nothing is held
     memberships: dict[str, tuple[datetime, frozenset[str]]] = field(default_factory=dict)  # contact → its lists
     discoveries: set[Discovery] = field(default_factory=set)
     readings: list[Reading] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     walks: dict[tuple[str, str, str], Walk] = field(default_factory=dict)
 
-    def add(self, stream: Stream, row: Row) -> None:
+    def add(self, stream: Stream, row: Row, *, flawed: bool = False) -> None:
         key = tuple(row[stream.column_names.index(name)] for name in stream.key)
-        rows = self.rows.setdefault(stream.name, {})
+        rows = (self.flawed if flawed else self.rows).setdefault(stream.name, {})
         held = rows.get(key)
         if held is None or held[-1] <= row[-1]:
             rows[key] = row
@@ -119,11 +120,12 @@ class Batch:
 
     def merge(self, other: Batch) -> None:
         """Take up a later batch."""
-        for stream, rows in other.rows.items():
-            mine = self.rows.setdefault(stream, {})
-            for key, row in rows.items():
-                if key not in mine or mine[key][-1] <= row[-1]:
-                    mine[key] = row
+        for mine, theirs in ((self.rows, other.rows), (self.flawed, other.flawed)):
+            for stream, rows in theirs.items():
+                held = mine.setdefault(stream, {})
+                for key, row in rows.items():
+                    if key not in held or held[key][-1] <= row[-1]:
+                        held[key] = row
         for contact_id, (asked_at, list_ids) in other.memberships.items():
             self.add_membership(contact_id, asked_at, list_ids)
         self.discoveries |= other.discoveries

@@ -11,9 +11,10 @@ from datetime import UTC, datetime
 from typing import Any
 
 from volt_pipeline.api.client import Reply
-from volt_pipeline.api.errors import ContractError
+from volt_pipeline.api.errors import ContractError, VoltError
 from volt_pipeline.batch import Batch, Discovery, Reject, Walk
 from volt_pipeline.catalog import CONVERSATIONS, FINAL_STATUSES, MESSAGES
+from volt_pipeline.extract.around import whole_page
 from volt_pipeline.extract.frontier import Frontier
 from volt_pipeline.extract.pages import Page, PageError, advance
 from volt_pipeline.extract.reader import Account, Reader, put
@@ -79,10 +80,9 @@ class _Walker:
             if walk.pages == 0:
                 walk.opened_at = datetime.now(UTC)
             try:
-                if reply.error is not None:
-                    raise PageError(str(reply.error))
-                page = Page.of(reply.value, "messages", reply.asked_at)
-                advance(walk, page, _take(self._reader, batch, walk, page), self._seen.setdefault(walk.key, set()))
+                page, flaws = await self._whole(walk, reply)
+                times = _take(self._reader, batch, walk, page, flaws)
+                advance(walk, page, times, self._seen.setdefault(walk.key, set()))
                 batch.walks[walk.key] = walk
                 walked.append(walk)
             except PageError as error:
@@ -96,6 +96,23 @@ class _Walker:
                 walk.whole = walk.whole or walk.below_top
                 again.append(walk)
         return again
+
+    async def _whole(self, walk: Walk, reply: Reply) -> tuple[Page, dict[int, str]]:
+        """The page, with every message that Volt can give by itself; and what is wrong with the others."""
+        try:
+            around = await whole_page(
+                self._reader.volt,
+                "conversation",
+                _variables(walk),
+                reply,
+                items="messages",
+                single="message",
+                target=lambda message: {"id": str(message["id"])} if message.get("id") else None,
+                put_back=lambda _part, message: message,
+            )
+        except VoltError as error:
+            raise PageError(str(error)) from None
+        return Page.of(around.reply.value, "messages", around.reply.asked_at), around.flaws
 
     def _restart(self, walk: Walk, batch: Batch, reason: str) -> list[Walk]:
         """Once, from the top: a cursor may have expired. Then the conversation is put aside, with its reason."""
@@ -123,13 +140,13 @@ def _variables(walk: Walk) -> dict[str, Any]:
     return {"from": walk.account_phone, "to": walk.contact_phone, "before": walk.cursor}
 
 
-def _take(reader: Reader, batch: Batch, walk: Walk, page: Page) -> list[datetime | None]:
+def _take(reader: Reader, batch: Batch, walk: Walk, page: Page, flaws: dict[int, str]) -> list[datetime | None]:
     """Add a page's messages to the batch; give their times in order (None where one is missing)."""
     batch.add(CONVERSATIONS, (walk.account_id, walk.contact_phone, page.total, page.asked_at))
     times: list[datetime | None] = []
-    for message in page.items:
+    for at, message in enumerate(page.items):
         made = take_message(
-            reader, batch, message, page.asked_at, walk.account_id, walk.account_phone, walk.contact_phone
+            reader, batch, message, page.asked_at, walk.account_id, walk.contact_phone, flaws.get(at, "")
         )
         times.append(made[_SENT_AT] if made else None)
     return times
@@ -141,8 +158,8 @@ def take_message(
     message: Any,
     asked_at: datetime,
     account_id: str,
-    account_phone: str,
     contact_phone: str,
+    flaw: str = "",
 ) -> tuple[Any, ...] | None:
     """Add a message, read through a conversation, and the wave and pool number that it shows.
 
@@ -162,6 +179,7 @@ def take_message(
         message,
         asked_at,
         phone=contact_phone,
+        flaw=flaw,
         account_id=account_id,
         contact_phone=contact_phone,
         is_final=source.get("status") in FINAL_STATUSES,

@@ -11,10 +11,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from volt_pipeline.api.client import Reply, VoltClient
-from volt_pipeline.api.errors import ContractError, NotFound, ServerError
+from volt_pipeline.api.errors import ContractError, NotFound, ServerError, VoltError
+from volt_pipeline.api.suspects import suspects
 from volt_pipeline.batch import Batch, Discovery, Walk
 from volt_pipeline.catalog import ACCOUNTS, CONTACTS, INBOX_ITEMS, ORGANIZATIONS
 from volt_pipeline.errors import ExplainedError
+from volt_pipeline.extract.around import whole_page, without_suspects
 from volt_pipeline.extract.pages import Page, PageError, advance
 from volt_pipeline.extract.reader import Account, Reader, put
 from volt_pipeline.extract.rows import escape
@@ -28,13 +30,18 @@ class UnknownAccount(ExplainedError):
 
 async def first_page(volt: VoltClient, phone: str) -> tuple[Account, Reply]:
     """The inbox's first page and whose it is. Raises UnknownAccount when Volt shows no such account."""
+    shown: Any = None
     try:
         reply = await volt.query("inbox", {"from": phone})
-    except NotFound:
-        reply = None
-    value = reply.value if reply else None
-    account = (value or {}).get("account") if reply else None
-    if reply is None or value is None or not (account and account.get("id")):
+        shown = reply.value
+    except NotFound as error:
+        reply = Reply(None, datetime.now(UTC), error)
+    except ServerError as error:  # a flaw in one item nulls them all; the walk will read around it
+        reply = Reply(None, datetime.now(UTC), error)
+        around, _ = await without_suspects(volt, "inbox", {"from": phone}, error)
+        shown = around.value
+    account = (shown or {}).get("account")
+    if not (account and account.get("id")):
         raise UnknownAccount(
             f"VOLT_ACCOUNTS names {phone}, but Volt shows this token no such account. Write the account's primary "
             "phone as Volt's own pages show it, or use a token that may read it."
@@ -64,11 +71,11 @@ async def _walk_once(reader: Reader, account: Account, first: Reply) -> None:
     seen: set[str] = set()
     reply = first
     while True:
-        page = Page.of(reply.value, "items", reply.asked_at)
+        page, flaws = await _whole(reader, account, walk.cursor, reply)
         if page.total == 0 and held:
             raise PageError(f"Volt shows it empty, although {held:,} conversations were held; nothing is believed gone")
         batch = Batch()
-        times = _take(reader, batch, account, page, unidentified)
+        times = _take(reader, batch, account, page, flaws, unidentified)
         try:
             advance(walk, page, times, seen)
         except PageError:
@@ -94,11 +101,10 @@ async def _until_the_top_stands_still(
     """Read the top again, down to what was the top before, until nothing has moved there meanwhile."""
     for _ in range(_MOST_RESCANS):
         mark, moved, cursor = walk.open_top, False, None
-        while True:
-            reply = await _next_page(reader, account, cursor)
-            page = Page.of(reply.value, "items", reply.asked_at)
+        for _page in range(walk.pages + _MOST_RESCANS):
+            page, flaws = await _whole(reader, account, cursor, await _next_page(reader, account, cursor))
             batch = Batch()
-            times = [time for time in _take(reader, batch, account, page, unidentified) if time]
+            times = [time for time in _take(reader, batch, account, page, flaws, unidentified) if time]
             await reader.store.load(batch)
             walk.total = page.total
             walk.unidentifiable = len(unidentified)
@@ -118,11 +124,40 @@ async def _next_page(reader: Reader, account: Account, cursor: str | None) -> Re
     try:
         return await reader.volt.query("inbox", {"from": account.phone, "before": cursor})
     except (NotFound, ContractError, ServerError) as error:
+        if suspects("inbox", error.paths):
+            return Reply(None, datetime.now(UTC), error)
         raise PageError(str(error)) from None
 
 
+async def _whole(reader: Reader, account: Account, cursor: str | None, reply: Reply) -> tuple[Page, dict[int, str]]:
+    """The page, with every contact that Volt can give by itself; and what is wrong with the others, by position."""
+    try:
+        around = await whole_page(
+            reader.volt,
+            "inbox",
+            {"from": account.phone, "before": cursor},
+            reply,
+            items="items",
+            single="contact",
+            target=lambda item: (
+                {"primaryPhone": account.phone, "phoneNumber": item["contact"]["phoneNumber"]}
+                if item.get("contact")
+                else None
+            ),
+            put_back=lambda item, contact: {**item, "contact": contact},
+        )
+    except VoltError as error:
+        raise PageError(str(error)) from None
+    return Page.of(around.reply.value, "items", around.reply.asked_at), around.flaws
+
+
 def _take(
-    reader: Reader, batch: Batch, account: Account, page: Page, unidentified: set[tuple[Any, Any]]
+    reader: Reader,
+    batch: Batch,
+    account: Account,
+    page: Page,
+    flaws: dict[int, str],
+    unidentified: set[tuple[Any, Any]],
 ) -> list[datetime | None]:
     """Add a page's rows to the batch; give the items' times in order (None where one is missing)."""
     owner = page.source.get("account")
@@ -132,21 +167,23 @@ def _take(
             put(batch, ORGANIZATIONS, organization, page.asked_at)
     reader.learn(batch, account.phone, account.id, "primary_phone", page.asked_at)
     times: list[datetime | None] = []
-    for item in page.items:
+    for at, item in enumerate(page.items):
         contact = item.get("contact") if isinstance(item, dict) else None
         if isinstance(item, dict) and contact is None:
             unidentified.add((item.get("lastMessageTime"), item.get("lastMessage")))
             continue
         made = put(batch, INBOX_ITEMS, item, page.asked_at, account_id=account.id)
         times.append(made[INBOX_ITEMS.column_names.index("last_message_time")] if made else None)
-        take_contact(reader, batch, account, contact, page.asked_at)
+        take_contact(reader, batch, account, contact, page.asked_at, flaws.get(at, ""))
     return times
 
 
-def take_contact(reader: Reader, batch: Batch, account: Account, contact: Any, asked_at: datetime) -> None:
-    """Add a contact, the lists it is on, and the pool number it is texted from."""
-    made = put(batch, CONTACTS, contact, asked_at, account_id=account.id)
-    if made is None:
+def take_contact(
+    reader: Reader, batch: Batch, account: Account, contact: Any, asked_at: datetime, flaw: str = ""
+) -> None:
+    """Add a contact, the lists it is on, and the pool number it is texted from; of a flawed one, itself only."""
+    made = put(batch, CONTACTS, contact, asked_at, flaw=flaw, account_id=account.id)
+    if made is None or flaw:
         return
     held = dict(zip(CONTACTS.column_names, made, strict=False))
     reader.learn(batch, held["mapped_number"], account.id, "mapped_number", asked_at)

@@ -12,10 +12,11 @@ from datetime import datetime
 from typing import Any
 
 from volt_pipeline.api.client import Reply
-from volt_pipeline.api.errors import NotFound
+from volt_pipeline.api.errors import NotFound, VoltError
 from volt_pipeline.batch import Batch, Discovery, Reading, Reject, Target
 from volt_pipeline.catalog import CONTACTS, FINAL_STATUSES, LISTS, MESSAGES, WAVE_LISTS, WAVES, WEBHOOKS
 from volt_pipeline.errors import ExplainedError
+from volt_pipeline.extract.around import without_suspects
 from volt_pipeline.extract.inbox import take_contact
 from volt_pipeline.extract.reader import Account, Reader, put
 from volt_pipeline.extract.rows import escape, unescape
@@ -27,14 +28,14 @@ _AT_ONCE = 500  # look-ups answered before a commit: bounds memory
 class Lookup:
     """One kind of look-up: its query, the variables for a target, and what becomes of an answer.
 
-    `take` adds a found object to the batch and gives its id, or "" when it could not be stored.
+    `take` adds a found object to the batch, with its flaw if it has one, and gives its id ("": it could not be stored).
     """
 
     kind: str
     operation: str
     table: str
     variables: Callable[[Target], Mapping[str, Any]]
-    take: Callable[[Batch, Any, datetime, Target], str]
+    take: Callable[[Batch, Any, datetime, Target, str], str]
 
 
 class TokenSeesNothing(ExplainedError):
@@ -52,7 +53,7 @@ async def look_up(reader: Reader, lookup: Lookup, targets: Sequence[Target]) -> 
         await _believe(reader, lookup, answers)
         batch = Batch()
         for target, reply in answers:
-            _store(batch, lookup, target, reply)
+            _store(batch, lookup, target, *await _mended(reader, lookup, target, reply))
         await reader.store.load(batch)
         reader.advance(stage, len(part))
 
@@ -77,7 +78,18 @@ def _absent(reply: Reply) -> bool:
     return reply.value is None and (reply.error is None or isinstance(reply.error, NotFound))
 
 
-def _store(batch: Batch, lookup: Lookup, target: Target, reply: Reply) -> None:
+async def _mended(reader: Reader, lookup: Lookup, target: Target, reply: Reply) -> tuple[Reply, str]:
+    """The answer, read around a field that Volt cannot give; and what is wrong with it then."""
+    failure = reply.error or reply.partial
+    if failure is None or not failure.paths:
+        return reply, ""
+    try:
+        return await without_suspects(reader.volt, lookup.operation, lookup.variables(target), failure)
+    except VoltError:
+        return reply, "" if reply.partial is None else f"Volt gave only a part: {reply.partial}"
+
+
+def _store(batch: Batch, lookup: Lookup, target: Target, reply: Reply, flaw: str) -> None:
     if reply.value is None and not _absent(reply):
         reason = f"cannot be read: {reply.error}"
         batch.rejects.append(
@@ -85,15 +97,15 @@ def _store(batch: Batch, lookup: Lookup, target: Target, reply: Reply) -> None:
         )
         return
     found = reply.value is not None
-    object_id = lookup.take(batch, reply.value, reply.asked_at, target) if found else ""
+    object_id = lookup.take(batch, reply.value, reply.asked_at, target, flaw) if found else ""
     batch.readings.append(Reading(lookup.kind, target.account_id, target.key, reply.asked_at, found, object_id))
 
 
 async def read_waves(reader: Reader, accounts: Sequence[Account]) -> None:
     """Ask for every wave that is due, with the lists it was sent to."""
 
-    def take(batch: Batch, wave: Any, asked_at: datetime, _target: Target) -> str:
-        made = put(batch, WAVES, wave, asked_at)
+    def take(batch: Batch, wave: Any, asked_at: datetime, _target: Target, flaw: str) -> str:
+        made = put(batch, WAVES, wave, asked_at, flaw=flaw)
         if made is None:
             return ""
         wave_id = str(made[0])
@@ -114,8 +126,8 @@ async def read_lists(reader: Reader, accounts: Sequence[Account]) -> None:
     """Ask for every list that is due, and for the source lists that those name, until no new one turns up."""
     phones = {account.id: account.phone for account in accounts}
 
-    def take(batch: Batch, found: Any, asked_at: datetime, target: Target) -> str:
-        made = put(batch, LISTS, found, asked_at, account_id=None)
+    def take(batch: Batch, found: Any, asked_at: datetime, target: Target, flaw: str) -> str:
+        made = put(batch, LISTS, found, asked_at, flaw=flaw, account_id=None)
         if made is None:
             return ""
         if source := made[LISTS.column_names.index("query_source_list_name")]:
@@ -138,7 +150,7 @@ async def read_lists(reader: Reader, accounts: Sequence[Account]) -> None:
 async def settle_messages(reader: Reader, accounts: Sequence[Account]) -> None:
     """Ask again for the messages whose status may still change."""
 
-    def take(batch: Batch, message: Any, asked_at: datetime, target: Target) -> str:
+    def take(batch: Batch, message: Any, asked_at: datetime, target: Target, flaw: str) -> str:
         final = isinstance(message, dict) and message.get("status") in FINAL_STATUSES
         made = put(
             batch,
@@ -146,6 +158,7 @@ async def settle_messages(reader: Reader, accounts: Sequence[Account]) -> None:
             message,
             asked_at,
             phone=target.contact_phone,
+            flaw=flaw,
             account_id=target.account_id,
             contact_phone=target.contact_phone,
             is_final=final,
@@ -160,8 +173,8 @@ async def sweep_contacts(reader: Reader, accounts: Sequence[Account]) -> None:
     """Ask again for the contacts that were not read for long: they change without any message."""
     by_id = {account.id: account for account in accounts}
 
-    def take(batch: Batch, contact: Any, asked_at: datetime, target: Target) -> str:
-        take_contact(reader, batch, by_id[target.account_id], contact, asked_at)
+    def take(batch: Batch, contact: Any, asked_at: datetime, target: Target, flaw: str) -> str:
+        take_contact(reader, batch, by_id[target.account_id], contact, asked_at, flaw)
         return target.key
 
     lookup = Lookup(

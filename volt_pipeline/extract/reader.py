@@ -78,23 +78,30 @@ class Reader:
             batch.add(ACCOUNT_NUMBERS, (account_id, number, evidence, asked_at))
 
 
-def put(batch: Batch, stream: Stream, source: Any, asked_at: datetime, *, phone: str = "", **ours: Any) -> Row | None:
-    """Map one of Volt's objects and add it to the batch; what cannot be stored is added as a reject. Gives the row."""
+def put(
+    batch: Batch, stream: Stream, source: Any, asked_at: datetime, *, phone: str = "", flaw: str = "", **ours: Any
+) -> Row | None:
+    """Map one of Volt's objects and add it to the batch; what cannot be stored is added as a reject. Gives the row.
+
+    With a `flaw` (a part that Volt could not give) the row is stored only where none is held, and is a reject too.
+    """
+    reason, made = flaw, None
     try:
         made = row(stream, source, asked_at, ours)
+        batch.add(stream, made, flawed=bool(flaw))
     except RowError as error:
+        reason = str(error)
+    if reason:
         batch.rejects.append(
             Reject(
                 stream=stream.name,
                 account_id=str(ours.get("account_id") or ""),
                 contact_phone=phone,
                 key=_key_of(stream, source, ours),
-                reason=str(error),
+                reason=reason,
                 raw=json_text(source),
             )
         )
-        return None
-    batch.add(stream, made)
     return made
 
 

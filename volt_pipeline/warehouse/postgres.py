@@ -93,8 +93,9 @@ def prepare(url: str) -> None:
         with db.begin() as connection:
             _check_version(connection)
             connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
-            connection.execute(text(f"CREATE SCHEMA IF NOT EXISTS {SCHEMA}"))
-            connection.execute(text("CREATE SCHEMA IF NOT EXISTS volt_ops"))
+            for schema in (SCHEMA, "volt_ops"):
+                if not inspect(connection).has_schema(schema):  # IF NOT EXISTS would ask for the right all the same
+                    connection.execute(text(f"CREATE SCHEMA {schema}"))
             METADATA.create_all(connection, checkfirst=True)  # the state's views look into the raw tables
             _migrate(connection)
             _add_columns(connection)

@@ -273,6 +273,14 @@ counted AS (
             SELECT count(*) FROM volt_ops.rejects AS r
             WHERE r.stream = e.stream AND r.account_id = e.account_id AND r.contact_phone = e.contact_phone
               AND r.resolved_at IS NULL
+              -- what is stored in part counts as held
+              AND NOT EXISTS (SELECT FROM volt.messages AS m WHERE r.stream = 'messages' AND m.id = r.key)
+              -- and an inbox that failed as a whole is none of its rows
+              AND NOT EXISTS (
+                SELECT FROM volt.inbox_items AS i
+                WHERE r.stream = 'inbox_items' AND i.account_id = e.account_id
+                  AND r.key IN (i.account_id || '|' || i.contact_phone, i.account_id)
+              )
         ) AS rejected
     FROM ended AS e
 ),

@@ -64,6 +64,7 @@ async def write(cursor: Cursor, batch: Batch, run_id: str) -> tuple[dict[str, Co
         for stream in catalog.STREAMS
         if (rows := batch.rows.get(stream.name))
     }
+    await _write_flawed(cursor, batch, run_id)
     await _write_memberships(cursor, batch, run_id)
     await _write_findings(cursor, batch, run_id)
     return counts, await _write_walks(cursor, list(batch.walks.values()))
@@ -77,6 +78,15 @@ async def _write_rows(cursor: Cursor, stream: Stream, rows: Mapping[tuple[Any, .
     await cursor.execute(upsert.upsert(stream), {"run_id": run_id})
     inserted, updated = await cursor.fetchone() or (0, 0)
     return Counts(len(rows), inserted, updated)
+
+
+async def _write_flawed(cursor: Cursor, batch: Batch, run_id: str) -> None:
+    """Rows of which Volt could not give a part: better than nothing, but never over what is held."""
+    for stream in catalog.STREAMS:
+        if rows := batch.flawed.get(stream.name):
+            await cursor.execute(upsert.empty_stage(stream))
+            await _copy(cursor, upsert.copy_stage(stream), upsert.wire_types(stream), rows.values())
+            await cursor.execute(upsert.insert_missing(stream), {"run_id": run_id})
 
 
 async def _write_memberships(cursor: Cursor, batch: Batch, run_id: str) -> None:

@@ -41,6 +41,11 @@ def copy_stage(stream: Stream) -> str:
 
 
 @cache
+def empty_stage(stream: Stream) -> str:
+    return f"TRUNCATE {stage_name(stream)}"
+
+
+@cache
 def wire_types(stream: Stream) -> tuple[str, ...]:
     return (*(_WIRE[column.kind] for column in stream.columns), "timestamptz")
 
@@ -59,6 +64,16 @@ def write_history(history: History) -> str:
         f"WHERE ({first}) OR (t.loaded_at <= s.loaded_at "
         f"AND ({tracked}) IS DISTINCT FROM ({_staged(stream, history.tracked)})) "
         f"ORDER BY s.{key} ON CONFLICT DO NOTHING"
+    )
+
+
+@cache
+def insert_missing(stream: Stream) -> str:
+    """Staging → table, only the rows whose key is not held."""
+    return (
+        f"INSERT INTO volt.{stream.name} ({_names(stream)}, first_seen_at, loaded_at, run_id) "
+        f"SELECT {_staged(stream, stream.column_names)}, s.loaded_at, s.loaded_at, %(run_id)s "
+        f"FROM {stage_name(stream)} AS s ON CONFLICT DO NOTHING"
     )
 
 

@@ -1,0 +1,181 @@
+"""The world moves, breaks, crashes and resumes in any order; after quiet the warehouse equals it, row for row.
+
+Hypothesis chooses what happens. The clock is the database's: `age` moves everything that is held into the past, which is
+how a test of seconds sees a schedule of days.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import ClassVar
+
+import psycopg
+import pytest
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, precondition, rule, run_state_machine_as_test
+
+from volt_pipeline.api.client import VoltClient
+from volt_pipeline.sandbox.server import Sandbox, running
+from volt_pipeline.sandbox.world import World
+from volt_pipeline.sync import first_cause, sync
+from volt_pipeline.warehouse.postgres import conninfo
+from volt_pipeline_tests.comparison import differences
+
+_ANY = st.integers(0, 10_000)
+
+
+class Crash(Exception):
+    """What stands in for a kill: nothing after it happens."""
+
+
+class Syncing(RuleBasedStateMachine):
+    """A small Volt with tiny pages, and syncs that may be cut off anywhere."""
+
+    url: ClassVar[str]
+    sandbox: ClassVar[Sandbox]
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.runs = 0
+        self.unseen = False  # something changed that only a full reading can find
+
+    @initialize(seed=st.integers(0, 50))
+    def begin(self, seed: int) -> None:
+        self.world = World.create(
+            seed=seed, accounts=2, contacts=7, now=datetime.now(UTC), inbox_page=3, conversation_page=4
+        )
+        self.sandbox.world = self.world
+        with psycopg.connect(conninfo(self.url)) as connection:
+            tables = connection.execute(
+                "SELECT string_agg(format('%I.%I', schemaname, tablename), ', ') FROM pg_tables "
+                "WHERE schemaname IN ('volt', 'volt_ops') AND tablename <> 'alembic_version'"
+            ).fetchone()
+            assert tables
+            connection.execute(f"TRUNCATE {tables[0]}")
+
+    # --- the world moves -----------------------------------------------------------------------------------
+
+    @rule(share=st.floats(0.05, 1.0))
+    def move(self, share: float) -> None:
+        self.world.move(share, self.world.clock())
+
+    @rule(times=st.integers(1, 5))
+    def tick(self, times: int) -> None:
+        for _ in range(times):
+            self.world.tick(self.world.clock())
+
+    @rule()
+    def settle(self) -> None:
+        self.world.settle(self.world.clock())
+
+    @rule(which=_ANY, text=st.sampled_from(["ok", "STOP", "START", "¿sí? 🙂"]))
+    def hear(self, which: int, text: str) -> None:
+        self.world.hear(self._contact(which), text)
+
+    @rule(which=_ANY, name=st.text(min_size=1, max_size=5), blocked=st.booleans())
+    def change_contact(self, which: int, name: str, blocked: bool) -> None:
+        self.world.change_contact(self._contact(which), name=name, blocked=blocked, touch=False)
+
+    @rule(which=_ANY)
+    def flip_read(self, which: int) -> None:
+        self.world.flip_read(self._contact(which))
+
+    @precondition(lambda self: len(self.world.contacts) > 8)
+    @rule(which=_ANY)
+    def forget_contact(self, which: int) -> None:
+        self.world.forget_contact(self._contact(which))
+        self.unseen = True  # its wave's totals change, and a wave at rest is not asked again
+
+    @rule(which=_ANY)
+    def recreate_contact(self, which: int) -> None:
+        self.world.recreate_contact(self._contact(which))
+
+    # --- the pipeline reads --------------------------------------------------------------------------------
+
+    @rule()
+    def sync(self) -> None:
+        self._sync()
+
+    @rule(after=st.integers(1, 12))
+    def crash(self, after: int) -> None:
+        try:
+            self._sync(crash_after=after)
+        except Crash:
+            pass
+
+    @rule(hours=st.sampled_from([1, 13, 25]))
+    def age(self, hours: int) -> None:
+        age(self.url, hours)
+
+    def teardown(self) -> None:
+        if not hasattr(self, "world"):
+            return
+        self.world.settle(self.world.clock())
+        for _ in range(5):  # a tombstone takes three clean nulls, and suspects follow from it
+            age(self.url, 25)
+            self._sync(full=self.unseen)
+        assert differences(self.url, self.world) == []
+
+    def _contact(self, which: int):  # type: ignore[no-untyped-def]
+        shown = [contact for contact in self.world.contacts if contact.id in self.world.snapshot()["contacts"]]
+        return shown[which % len(shown)]
+
+    def _sync(self, *, crash_after: int = 0, full: bool = False) -> None:
+        self.runs += 1
+        left = crash_after
+
+        def observe(_stage: str, _done: int, _known: int) -> None:
+            nonlocal left
+            left -= 1
+            if left == 0:
+                raise Crash
+
+        async def work() -> None:
+            async with VoltClient(self.sandbox.url, self.sandbox.token) as volt:
+                phones = [account.primary_phone for account in self.world.accounts]
+                await sync(volt, self.url, phones, run_id=f"run-{self.runs}", full=full, observe=observe, workers=4)
+
+        try:
+            asyncio.run(work())
+        except BaseExceptionGroup as group:
+            raise first_cause(group) from None
+
+
+def age(url: str, hours: float) -> None:
+    """Move all that is held, and all that is known of it, into the past."""
+    with psycopg.connect(conninfo(url)) as connection:
+        columns = connection.execute(
+            "SELECT c.table_schema, c.table_name, array_agg(c.column_name::text) FROM information_schema.columns c "
+            "JOIN information_schema.tables t USING (table_schema, table_name) "
+            "WHERE t.table_type = 'BASE TABLE' AND c.data_type = 'timestamp with time zone' AND ("
+            "(c.table_schema = 'volt' AND c.column_name IN "
+            "('loaded_at', 'first_seen_at', 'observed_at', 'valid_from', 'valid_to', 'deleted_at')) "
+            "OR (c.table_schema = 'volt_ops' AND c.column_name IN "
+            "('read_at', 'found_at', 'retry_at', 'completed_at', 'whole_at', 'expires_at'))) GROUP BY 1, 2"
+        ).fetchall()
+        for schema, table, names in columns:
+            shifts = ", ".join(f"{name} = {name} - interval '{hours} hours'" for name in names)
+            connection.execute(f"UPDATE {schema}.{table} SET {shifts}")
+
+
+@pytest.fixture(scope="module")
+def sandbox() -> Iterator[Sandbox]:
+    with running(World.create(seed=1, accounts=1, contacts=1, now=datetime.now(UTC))) as served:
+        yield served
+
+
+def test_after_quiet_the_warehouse_equals_the_world(sandbox: Sandbox, warehouse_url: str) -> None:
+    Syncing.url, Syncing.sandbox = warehouse_url, sandbox
+    run_state_machine_as_test(
+        Syncing,
+        settings=settings(
+            max_examples=12,
+            stateful_step_count=12,
+            deadline=None,
+            phases=(Phase.generate,),
+            suppress_health_check=list(HealthCheck),
+        ),
+    )
