@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from volt_pipeline import settings as environment
 from volt_pipeline.api.client import VoltClient
+from volt_pipeline.api.drift import Difference, drift
+from volt_pipeline.api.errors import ContractError
 from volt_pipeline.api.tokens import expires_at
 from volt_pipeline.console import out, say
 from volt_pipeline.errors import ExplainedError
@@ -21,6 +23,10 @@ _WARN_BEFORE = timedelta(weeks=3)
 Found = TypeVar("Found")
 
 
+class SchemaDrift(ExplainedError):
+    """Volt's live schema lacks something that an operation needs."""
+
+
 def examine() -> bool:
     """Run all checks; gives whether a sync would work."""
     settings = _check("settings", environment.load, _describe)
@@ -29,7 +35,9 @@ def examine() -> bool:
     well = _check("warehouse", lambda: _try_warehouse(settings), str) is not None
     if not settings.sandbox:
         well = _check("token", lambda: _try_token(settings), str) is not None and well
-    return _check("volt", lambda: _try_volt(settings), str) is not None and well
+    if _check("volt", lambda: _try_volt(settings), str) is None:
+        return False
+    return _check("schema", lambda: _try_schema(settings), str) is not None and well
 
 
 def _check(name: str, attempt: Callable[[], Found], describe: Callable[[Found], str]) -> Found | None:
@@ -69,10 +77,31 @@ def _try_token(settings: Settings) -> str:
 
 
 def _try_volt(settings: Settings) -> str:
-    async def ask(place: Workplace) -> list[str]:
+    async def ask(volt: VoltClient, phones: Sequence[str]) -> list[str]:
+        found = [await first_page(volt, phone) for phone in phones]
+        return [account.phone for account, _ in found]
+
+    read = _asked(settings, ask)
+    return f"{len(read)} accounts can be read: {', '.join(read)}"
+
+
+def _try_schema(settings: Settings) -> str:
+    async def ask(volt: VoltClient, _phones: Sequence[str]) -> list[Difference]:
+        return await drift(volt)
+
+    try:
+        found = _asked(settings, ask)
+    except ContractError as error:
+        return f"not compared: {error}"
+    if any(difference.needed for difference in found):
+        raise SchemaDrift("Volt's schema is not what the pipeline needs: " + " ".join(map(str, found)))
+    return "\n  ".join(["it has more than was known:", *map(str, found)]) if found else "as it was when this was built"
+
+
+def _asked(settings: Settings, ask: Callable[[VoltClient, Sequence[str]], Coroutine[Any, Any, Found]]) -> Found:
+    async def connected(place: Workplace) -> Found:
         async with VoltClient(place.api_url, place.api_token, concurrency=place.settings.concurrency) as volt:
-            pages = await asyncio.gather(*(first_page(volt, phone) for phone in place.phones))
-        return [f"{account.phone} ({reply.value['pageInfo']['totalItems']} conversations)" for account, reply in pages]
+            return await ask(volt, place.phones)
 
     with workplace(settings) as place:
-        return f"{len(place.phones)} accounts can be read: {', '.join(asyncio.run(ask(place)))}"
+        return asyncio.run(connected(place))

@@ -8,8 +8,9 @@ from volt_pipeline import settings as environment
 from volt_pipeline.defs.activation import push_job
 from volt_pipeline.defs.assets import QUERIES, RAW, volt_raw
 from volt_pipeline.defs.checks import volt_raw_checks
+from volt_pipeline.defs.drift import drift_job, schema_drift
 from volt_pipeline.defs.resources import Pipeline
-from volt_pipeline.defs.schedules import push_schedule, refresh_job, sync_job, sync_schedule
+from volt_pipeline.defs.schedules import drift_schedule, push_schedule, refresh_job, sync_job, sync_schedule
 from volt_pipeline.defs.verdict import build_verdict
 
 
@@ -27,9 +28,9 @@ def build(pipeline: Pipeline | None = None, *, with_dbt: bool = True) -> dg.Defi
     assets.append(build_verdict(made))
     return dg.Definitions(
         assets=assets,
-        asset_checks=[volt_raw_checks],
-        jobs=[sync_job, refresh_job, push_job],
-        schedules=[sync_schedule, push_schedule],
+        asset_checks=[volt_raw_checks, schema_drift],
+        jobs=[sync_job, refresh_job, push_job, drift_job],
+        schedules=[sync_schedule, push_schedule, drift_schedule],
         resources=resources,
         executor=dg.in_process_executor,
     )

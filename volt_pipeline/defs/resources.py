@@ -81,6 +81,14 @@ class Pipeline:
 
         return self._asked_of_volt(accounts, work)
 
+    def ask(self, question: Callable[[VoltClient], Coroutine[Any, Any, Report]]) -> Report:
+        """What Volt answers to one question that no warehouse is needed for."""
+
+        async def work(_place: Workplace, volt: VoltClient) -> Report:
+            return await question(volt)
+
+        return self._asked_of_volt((), work)
+
     def _asked_of_volt(
         self, accounts: Collection[str], work: Callable[[Workplace, VoltClient], Coroutine[Any, Any, Report]]
     ) -> Report:

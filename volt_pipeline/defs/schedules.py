@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from volt_pipeline.defs.activation import push_job
+from volt_pipeline.defs.drift import drift_job
 
 EVERYTHING = dg.AssetSelection.all()
 
@@ -44,6 +45,15 @@ def _unless_running(context: dg.ScheduleEvaluationContext, *jobs: str) -> Iterat
 def sync_schedule(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Every 15 minutes, unless a sync is still at work."""
     yield from _unless_running(context, "sync_job", "refresh_job")
+
+
+drift_schedule = dg.ScheduleDefinition(
+    name="drift_schedule",
+    job=drift_job,
+    cron_schedule="20 6 * * *",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Once a day.",
+)
 
 
 @dg.schedule(
