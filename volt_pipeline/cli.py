@@ -11,7 +11,7 @@ import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -19,6 +19,9 @@ from volt_pipeline import settings as environment
 from volt_pipeline.errors import ExplainedError
 from volt_pipeline.settings import SettingsError
 from volt_pipeline.workplace import SandboxError
+
+if TYPE_CHECKING:
+    from volt_pipeline.jobs import JobEnd  # importing it brings Dagster in, which takes seconds
 
 app = typer.Typer(
     name="volt-pipeline",
@@ -58,7 +61,7 @@ def sync(
     from volt_pipeline.showing import show_sync
 
     settings = environment.load()
-    _end(show_sync(settings, run_sync(settings, accounts=account or [], full=full, with_dbt=not raw)))
+    _end(show_sync(settings, _traced(run_sync(settings, accounts=account or [], full=full, with_dbt=not raw))))
 
 
 @app.command()
@@ -73,7 +76,7 @@ def push(
     if export not in (None, "contacts", "lists"):
         raise SettingsError(f"There is no export {export!r}; it is contacts, lists, or nothing for both.")
     settings = environment.load()
-    _end(show_push(settings, run_push(settings, export=export, dry_run=dry_run)))
+    _end(show_push(settings, _traced(run_push(settings, export=export, dry_run=dry_run))))
 
 
 @app.command()
@@ -96,7 +99,7 @@ def rejects(
     if not retry:
         _end(show_rejects(settings))
     elif make_rejects_due(settings):
-        _end(show_sync(settings, run_sync(settings, with_dbt=False)))
+        _end(show_sync(settings, _traced(run_sync(settings, with_dbt=False))))
 
 
 @app.command()
@@ -140,6 +143,14 @@ def sandbox(
         serve(world, port=port, latency_ms=latency_ms, tick_seconds=tick_seconds, on_ready=ready)
     except OSError as error:
         raise SandboxError(f"Port {port} cannot be opened ({error.strerror}); name another with --port.") from None
+
+
+def _traced(end: JobEnd) -> JobEnd:
+    """The same, after its tracebacks under --debug: a job reports its errors, it does not raise them."""
+    if _debug:
+        for trace in end.traces:
+            typer.echo(trace, err=True)
+    return end
 
 
 def _end(well: bool) -> None:

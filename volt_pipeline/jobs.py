@@ -25,11 +25,12 @@ _INSTANCE_SETTINGS = Path(__file__).parents[1] / "dagster.yaml"
 
 @dataclass
 class JobEnd:
-    """How a job ended: its run, and what each failed step said."""
+    """How a job ended: its run, what each failed step said, and where (for --debug)."""
 
     run_id: str
     well: bool
     failures: list[str] = field(default_factory=list)
+    traces: list[str] = field(default_factory=list)
 
 
 def run_sync(
@@ -59,11 +60,10 @@ def _run(settings: Settings, job: str, config: dict[str, Any], *, with_dbt: bool
             run_config={**config, **quiet}, instance=instance, raise_on_error=False
         )
     failures = [
-        _words(event.step_failure_data)
-        for event in result.all_events
-        if event.event_type is dg.DagsterEventType.STEP_FAILURE
+        event.step_failure_data for event in result.all_events if event.event_type is dg.DagsterEventType.STEP_FAILURE
     ]
-    return JobEnd(result.run_id, result.success, failures)
+    traces = [failure.error.to_string() for failure in failures if failure.error]
+    return JobEnd(result.run_id, result.success, list(map(_words, failures)), traces)
 
 
 def open_instance(settings: Settings) -> dg.DagsterInstance:

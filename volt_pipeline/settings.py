@@ -8,6 +8,7 @@ rows into a real warehouse.
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,7 @@ import phonenumbers
 from volt_pipeline.errors import ExplainedError
 
 DEFAULT_API_URL = "https://api.respondflow.com/graphql"
+_INTERNATIONAL = re.compile(r"\+[\d ().-]+", re.ASCII)
 _DECIDING = ("VOLT_API_URL", "VOLT_API_TOKEN", "VOLT_ACCOUNTS", "WAREHOUSE_URL")
 
 
@@ -86,7 +88,7 @@ def phones(text: str, setting: str = "VOLT_ACCOUNTS") -> tuple[str, ...]:
     found: dict[str, None] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
         try:
-            number = phonenumbers.parse(part)
+            number = phonenumbers.parse(part) if _INTERNATIONAL.fullmatch(part) else None
         except phonenumbers.NumberParseException:
             number = None
         if number is None or not phonenumbers.is_possible_number(number):

@@ -163,7 +163,7 @@ def _described(error: Exception) -> WarehouseError:
     if isinstance(error, WarehouseError):
         return error
     state = getattr(error, "sqlstate", None)
-    if state is None:
+    if state is None and isinstance(error, psycopg.OperationalError):
         return WarehouseUnreachable(
             "The warehouse went away in the middle of the run and did not come back. Run it again."
         )

@@ -1,0 +1,248 @@
+"""Batches → rows: what is new is inserted, what differs is updated, what is the same or stale is left alone."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from typing import Any
+
+import psycopg
+
+from volt_pipeline.batch import Batch, Discovery, Reading, Reject
+from volt_pipeline.catalog import ACCOUNTS, CONTACTS, MESSAGES, STREAMS, Kind, Stream
+from volt_pipeline.warehouse.errors import WarehouseError
+from volt_pipeline.warehouse.transaction import Counts
+
+from .loading import ask, at, batch, contact, end_connections, loading, made, message, versions
+
+ONE: dict[Kind, Any] = {Kind.TEXT: "one", Kind.INTEGER: 1, Kind.BOOLEAN: True, Kind.TIMESTAMP: at(1), Kind.JSON: "[1]"}
+TWO: dict[Kind, Any] = {Kind.TEXT: "two", Kind.INTEGER: 2, Kind.BOOLEAN: False, Kind.TIMESTAMP: at(2), Kind.JSON: "{}"}
+
+
+def one_row_each(values: dict[Kind, Any], minute: int) -> Batch:
+    """A row of every stream, with the same key whatever the values."""
+
+    def row(stream: Stream) -> dict[str, Any]:
+        given = {column.name: values[column.kind] for column in stream.columns}
+        return given | {column.name: ONE[column.kind] for column in stream.columns if column.name in stream.key}
+
+    return batch(*((stream, made(stream, at(minute), **row(stream))) for stream in STREAMS))
+
+
+async def test_every_stream_is_inserted_left_alone_and_updated(warehouse_url: str) -> None:
+    async with loading(warehouse_url) as loader:
+        await loader.load(one_row_each(ONE, 10))
+        assert loader.counts == {stream.name: Counts(read=1, inserted=1) for stream in STREAMS}
+        before = versions(warehouse_url)
+
+        await loader.load(one_row_each(ONE, 11))
+        assert versions(warehouse_url) == before
+        assert {counts.unchanged for counts in loader.counts.values()} == {1}
+
+        await loader.load(one_row_each(TWO, 9))  # asked before what is held
+        assert versions(warehouse_url) == before
+
+        await loader.load(one_row_each(TWO, 12))
+        assert loader.counts == {stream.name: Counts(read=4, inserted=1, updated=1) for stream in STREAMS}
+    for stream in STREAMS:
+        names = ", ".join(stream.column_names)
+        expected = [
+            TWO[column.kind] if column.name not in stream.key else ONE[column.kind] for column in stream.columns
+        ]
+        json = {"[1]": [1], "{}": {}}
+        (found,) = ask(warehouse_url, f"SELECT {names}, first_seen_at, loaded_at, run_id FROM volt.{stream.name}")
+        assert list(found) == [*(json.get(str(value), value) for value in expected), at(10), at(12), "run-1"]
+
+
+async def test_each_single_column_that_differs_is_noticed(warehouse_url: str) -> None:
+    values = {column.name: ONE[column.kind] for column in CONTACTS.columns}
+    async with loading(warehouse_url) as loader:
+        await loader.load(batch((CONTACTS, made(CONTACTS, at(0), **values))))
+        for minute, column in enumerate(CONTACTS.columns[1:], start=1):
+            values[column.name] = None
+            await loader.load(batch((CONTACTS, made(CONTACTS, at(minute), **values))))
+            assert loader.counts["contacts"].updated == minute
+
+
+async def test_of_two_answers_in_a_batch_the_later_stays(warehouse_url: str) -> None:
+    for first, second in ((1, 2), (2, 1)):
+        rows = [(CONTACTS, contact(at(minute), name=f"minute {minute}")) for minute in (first, second)]
+        merged = batch(rows[0])
+        merged.merge(batch(rows[1]))
+        for filled in (batch(*rows), merged):
+            assert [row[-1] for row in filled.rows["contacts"].values()] == [at(2)]
+    async with loading(warehouse_url) as loader:
+        await loader.load(merged)
+    assert ask(warehouse_url, "SELECT name, loaded_at FROM volt.contacts") == [("minute 2", at(2))]
+
+
+async def test_what_was_gone_and_is_seen_again_is_there_again(warehouse_url: str) -> None:
+    async with loading(warehouse_url) as loader:
+        await loader.load(batch((CONTACTS, contact(at(1)))))
+        ask(warehouse_url, "UPDATE volt.contacts SET deleted_at = now()")
+        await loader.load(batch((CONTACTS, contact(at(2)))))
+    assert ask(warehouse_url, "SELECT deleted_at, loaded_at FROM volt.contacts") == [(None, at(2))]
+
+
+async def test_a_message_keeps_every_status_it_was_seen_with(warehouse_url: str) -> None:
+    seen: list[tuple[float, dict[str, Any]]] = [
+        (1, {}),
+        (2, {}),
+        (3, {"status": "sent"}),
+        (2.5, {"status": "teleported"}),  # a stale answer
+        (4, {"status": "delivered", "is_final": True, "confirmed_at": at(4)}),
+        (5, {"status": "delivered", "is_final": True, "confirmed_at": at(4), "body": "edited"}),
+    ]
+    async with loading(warehouse_url) as loader:
+        for minute, values in seen:
+            await loader.load(batch((MESSAGES, message(at(minute), **values))))
+        await loader.load(batch((MESSAGES, message(at(6), "rf_2", status="received", is_final=True))))
+    found = ask(warehouse_url, "SELECT message_id, status, observed_at FROM volt.message_statuses ORDER BY 3")
+    expected = [("sending", at(1)), ("sent", at(3)), ("delivered", at(4))]
+    assert found == [("rf_1", status, minute) for status, minute in expected]
+
+
+async def test_a_contact_keeps_every_version_that_was_seen(warehouse_url: str) -> None:
+    async with loading(warehouse_url) as loader:
+        await loader.load(batch((CONTACTS, contact(at(1), custom_fields='[{"key": "a", "value": "b"}]'))))
+        await loader.load(batch((CONTACTS, contact(at(2), custom_fields='[{"value": "b", "key": "a"}]'))))
+        await loader.load(batch((CONTACTS, contact(at(3), blocked=True, custom_fields="[]"))))
+    found = ask(warehouse_url, "SELECT observed_at, blocked FROM volt.contact_changes ORDER BY 1")
+    assert found == [(at(1), None), (at(3), True)]
+
+
+def member(minute: float, *lists: str) -> Batch:
+    filled = batch((CONTACTS, contact(at(minute))))
+    filled.add_membership("1", at(minute), frozenset(lists))
+    return filled
+
+
+async def test_memberships_are_intervals(warehouse_url: str) -> None:
+    async with loading(warehouse_url) as loader:
+        for minute, lists in ((1, "ab"), (2, "ab"), (3, "b"), (2.5, "abc"), (4, "bc"), (5, "abc"), (6, "")):
+            await loader.load(member(minute, *lists))
+    found = ask(warehouse_url, "SELECT list_id, valid_from, valid_to FROM volt.contact_lists ORDER BY 1, 2")
+    assert found == [("a", at(1), at(3)), ("a", at(5), at(6)), ("b", at(1), at(6)), ("c", at(4), at(6))]
+
+
+async def test_a_membership_that_lasts_is_not_written_again(warehouse_url: str) -> None:
+    async with loading(warehouse_url) as loader:
+        await loader.load(member(1, "a", "b"))
+        before = versions(warehouse_url)
+        await loader.load(member(2, "b", "a"))
+    assert versions(warehouse_url) == before
+
+
+def refused(key: str, raw: str = "{}") -> Batch:
+    return Batch(rejects=[Reject("messages", "a", key, "sentAt is no RFC 3339 time", raw, "+2")])
+
+
+async def test_a_reject_stands_once_however_often_it_is_met(warehouse_url: str) -> None:
+    for run_id in ("run-1", "run-2"):
+        async with loading(warehouse_url, run_id) as loader:
+            for key, raw in (
+                ("rf_1", "{}"),
+                ("rf_1", '{"a": 1}'),
+                ("", '{"b": 1}'),
+                ("", '{"b": 1}'),
+                ("", '{"c": 1}'),
+            ):
+                await loader.load(refused(key, raw))
+            assert loader.counts["messages"].rejected == 5
+    found = ask(warehouse_url, "SELECT key, raw, run_id, times FROM volt_ops.rejects ORDER BY id")
+    assert found == [("rf_1", {"a": 1}, "run-2", 2), ("", {"b": 1}, "run-2", 2), ("", {"c": 1}, "run-2", 2)]
+
+
+async def test_a_reject_is_resolved_when_its_row_is_stored_and_open_again_when_it_is_not(warehouse_url: str) -> None:
+    async def is_open() -> bool:
+        ((resolved_at,),) = ask(warehouse_url, "SELECT resolved_at FROM volt_ops.rejects WHERE key = 'rf_1'")
+        return resolved_at is None
+
+    async with loading(warehouse_url) as loader:
+        await loader.load(refused("rf_1"))
+        await loader.load(batch((MESSAGES, message(at(1), "rf_2")), (CONTACTS, contact(at(1), "rf_1"))))
+        assert await is_open()
+        await loader.load(batch((MESSAGES, message(at(2)))))
+        assert not await is_open()
+        await loader.load(refused("rf_1"))
+        assert await is_open()
+
+
+async def test_findings_are_remembered_with_their_last_answer(warehouse_url: str) -> None:
+    async def read(minute: float, *, found: bool) -> None:
+        reading = Reading("list", "a", "VIP", at(minute), found, "77" if found else "")
+        await loader.load(Batch(readings=[reading]))
+
+    async with loading(warehouse_url) as loader:
+        for via in ("contacts", "waves"):
+            await loader.load(Batch(discoveries={Discovery("list", "a", "VIP", via), Discovery("wave", "", "5", via)}))
+        await read(1, found=True)
+        await read(2, found=False)
+        await read(3, found=False)
+    found = ask(warehouse_url, "SELECT kind, key, via, object_id, read_at, misses FROM volt_ops.discoveries ORDER BY 1")
+    assert found == [("list", "VIP", "contacts", "77", at(3), 2), ("wave", "5", "contacts", None, None, 0)]
+
+
+async def test_an_error_reaches_everyone_who_waited_for_the_write_and_tells_no_value(warehouse_url: str) -> None:
+    bad = batch((ACCOUNTS, made(ACCOUNTS, at(1), name="SECRET")))  # it has no id
+    async with loading(warehouse_url) as loader:
+        outcomes = await asyncio.gather(
+            loader.load(batch((CONTACTS, contact(at(1), "alone")))),  # under way while the others gather
+            loader.load(batch((CONTACTS, contact(at(1), "with the bad one")))),
+            loader.load(bad),
+            loader.load(batch((CONTACTS, contact(at(1), "with it too")))),
+            return_exceptions=True,
+        )
+        assert ask(warehouse_url, "SELECT id FROM volt.contacts") == [("alone",)]
+        assert loader.counts.keys() == {"contacts"}
+        await loader.load(batch((CONTACTS, contact(at(1), "afterwards"))))
+    assert outcomes[0] == set()
+    errors = outcomes[1:]
+    assert all(isinstance(error, WarehouseError) for error in errors)
+    assert re.search(r"refused a write \(SQLSTATE 23502", str(errors[0]))
+    assert not any("SECRET" in str(error) for error in errors)
+    assert loader.counts["contacts"] == Counts(read=2, inserted=2)
+
+
+async def test_many_small_batches_share_transactions(warehouse_url: str) -> None:
+    async with loading(warehouse_url) as loader:
+        await asyncio.gather(*(loader.load(batch((CONTACTS, contact(at(1), str(n))))) for n in range(50)))
+    ((rows, transactions),) = ask(warehouse_url, "SELECT count(*), count(DISTINCT xmin::text) FROM volt.contacts")
+    assert (rows, transactions) == (50, 2)
+    assert loader.counts["contacts"] == Counts(read=50, inserted=50)
+
+
+async def test_a_batch_is_written_though_one_that_waited_before_it_was_cancelled(warehouse_url: str) -> None:
+    big = batch(*((CONTACTS, contact(at(1), f"big {n}")) for n in range(5_000)))
+    async with loading(warehouse_url) as loader:
+        first = asyncio.create_task(loader.load(batch((CONTACTS, contact(at(1), "first")))))
+        given_up = asyncio.create_task(loader.load(big))
+        last = asyncio.create_task(loader.load(batch((CONTACTS, contact(at(1), "last")))))
+        await asyncio.sleep(0)
+        given_up.cancel()
+        await asyncio.wait([first, given_up, last])
+        assert given_up.cancelled()
+    assert ask(warehouse_url, "SELECT id FROM volt.contacts WHERE id = 'last'") == [("last",)]
+
+
+async def test_a_connection_that_is_killed_between_batches_is_replaced(warehouse_url: str) -> None:
+    async with loading(warehouse_url) as loader:
+        await loader.load(batch((CONTACTS, contact(at(1), "1"))))
+        assert end_connections(warehouse_url) == 1
+        await loader.load(batch((CONTACTS, contact(at(1), "2"))))
+        assert end_connections(warehouse_url) == 1
+        assert await loader.fetch("account_numbers", {}) == []
+    assert loader.counts["contacts"] == Counts(read=2, inserted=2)
+
+
+async def test_a_connection_that_is_killed_inside_a_transaction_loses_and_doubles_nothing(warehouse_url: str) -> None:
+    async with loading(warehouse_url) as loader:
+        with psycopg.connect(warehouse_url) as beside:
+            beside.execute("LOCK TABLE volt.contacts IN EXCLUSIVE MODE")
+            writing = asyncio.create_task(loader.load(batch((MESSAGES, message(at(1))), (CONTACTS, contact(at(1))))))
+            while not beside.execute("SELECT FROM pg_locks WHERE NOT granted").fetchall():  # noqa: ASYNC110
+                await asyncio.sleep(0.01)
+            assert end_connections(warehouse_url) == 1
+        await writing
+    assert loader.counts == {name: Counts(read=1, inserted=1) for name in ("contacts", "messages")}
+    assert ask(warehouse_url, "SELECT status FROM volt.message_statuses") == [("sending",)]
