@@ -11,14 +11,15 @@ PORT ?= 3000
 demo: setup                                  ## sync an invented Volt into an embedded Postgres, and show it
 	$(BIN)/python -m volt_pipeline demo
 
-# The daemon warns on each start that `dg dev` supersedes this command; `dg` would be one more package for the same.
+# From VOLT_HOME, because Dagster warns of the dagster.yaml here; and without its advice to use `dg dev`, which is one
+# more package for the same.
 dev: setup                                   ## the Dagster UI and its daemon, on the same data as the commands
-	@mkdir -p "$${VOLT_HOME:=.volt}" && VOLT_HOME=$$(cd "$$VOLT_HOME" && pwd) && export VOLT_HOME \
+	@here=$$PWD && mkdir -p "$${VOLT_HOME:=.volt}" && cd "$$VOLT_HOME" && export VOLT_HOME="$$PWD" \
 		&& if [ -z "$$DAGSTER_HOME" ]; then \
-			DAGSTER_HOME=$$VOLT_HOME/dagster && mkdir -p "$$DAGSTER_HOME" && cp dagster.yaml "$$DAGSTER_HOME"; \
-		fi && export DAGSTER_HOME \
-		&& PYTHONWARNINGS='ignore:Function `dev_command` is superseded' \
-			exec $(BIN)/dagster dev -w workspace.yaml -h 127.0.0.1 -p $(PORT)
+			export DAGSTER_HOME="$$PWD/dagster" && mkdir -p dagster && cp "$$here/dagster.yaml" dagster; \
+		fi \
+		&& export PYTHONWARNINGS='ignore:Function `dev_command` is superseded' \
+		&& exec "$$here/$(BIN)/dagster" dev -w "$$here/workspace.yaml" -h 127.0.0.1 -p $(PORT)
 
 test: setup                                  ## the whole test suite
 	$(BIN)/python -m pytest $(ARGS)

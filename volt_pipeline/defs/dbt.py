@@ -138,4 +138,4 @@ def build_assets(home: Path) -> tuple[dg.AssetsDefinition, DbtCliResource]:
 
     beside = Path(sys.executable).with_name("dbt")  # the environment need not be activated
     executable = str(beside) if beside.exists() else "dbt"
-    return dbt_models, _Dbt(project_dir=project, profiles_dir=str(PROJECT), dbt_executable=executable)
+    return dbt_models, _Dbt(project_dir=str(PROJECT), profiles_dir=str(PROJECT), dbt_executable=executable)

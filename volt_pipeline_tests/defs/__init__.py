@@ -1,0 +1,1 @@
+"""The Dagster code location: what it defines, and what its jobs do."""
