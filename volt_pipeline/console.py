@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -21,6 +22,31 @@ _PLAIN_SECONDS = 5.0  # between two lines of one stage, when nobody watches
 @contextmanager
 def progress() -> Iterator[Observer]:
     """An observer: bars with counts when a person watches, a plain line now and then when not."""
+    told = _Retries()
+    log = logging.getLogger("volt_pipeline.api")
+    log.addHandler(told)
+    log.setLevel(logging.INFO)
+    try:
+        with _observer() as observe:
+            yield observe
+    finally:
+        log.removeHandler(told)
+
+
+class _Retries(logging.Handler):
+    """Says now and then that Volt is asked again: a sync that waits for Volt should not look dead."""
+
+    _last = float("-inf")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        now = time.monotonic()
+        if now - self._last >= _PLAIN_SECONDS:
+            self._last = now
+            err.print(record.getMessage(), markup=False)
+
+
+@contextmanager
+def _observer() -> Iterator[Observer]:
     if not err.is_terminal:
         yield _plain()
         return

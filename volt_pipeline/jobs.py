@@ -6,7 +6,7 @@ import logging
 import os
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, redirect_stdout
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +17,7 @@ import dagster as dg
 from volt_pipeline.console import progress
 from volt_pipeline.defs.location import build
 from volt_pipeline.defs.resources import Pipeline
+from volt_pipeline.errors import ExplainedError
 from volt_pipeline.settings import Settings
 from volt_pipeline.workplace import workplace
 
@@ -41,10 +42,18 @@ def run_sync(
     return _run(settings, "sync_job", config, with_dbt=with_dbt, demo=demo)
 
 
-def run_push(settings: Settings, *, export: str | None = None, dry_run: bool = False, demo: bool = False) -> JobEnd:
-    """Execute `push_job`, for one export or both."""
-    ops = {name: {"config": {"dry_run": dry_run, "only": export or ""}} for name in ("push_contacts", "push_lists")}
-    return _run(settings, "push_job", {"ops": ops}, with_dbt=False, demo=demo)
+def run_push(
+    settings: Settings,
+    *,
+    export: str | None = None,
+    dry_run: bool = False,
+    apply: str = "",
+    permitted: int | None = None,
+    demo: bool = False,
+) -> JobEnd:
+    """Execute `push_job`, for one export or both, or for one stored plan; a dry run ends with its plans."""
+    config = {"only": export or "", "dry_run": dry_run, "apply": apply, "permitted": permitted}
+    return _run(settings, "push_job", {"ops": {"plan": {"config": config}}}, with_dbt=False, demo=demo)
 
 
 def _run(settings: Settings, job: str, config: dict[str, Any], *, with_dbt: bool, demo: bool) -> JobEnd:
@@ -85,4 +94,16 @@ def _words(failure: Any) -> str:
         error = error.cause
     if failure.user_failure_data and failure.user_failure_data.description:
         return str(failure.user_failure_data.description)
-    return re.sub(rf"^[\w.]*{re.escape(error.cls_name or '')}: ", "", str(error.message).strip())
+    name = error.cls_name or "an error"
+    if name in {explained.__name__ for explained in _below(ExplainedError)}:
+        return re.sub(rf"^[\w.]*{name}: ", "", str(error.message).strip())
+    if name.startswith("DagsterDbt"):
+        return "dbt could not build everything; jobs.log under VOLT_HOME tells which models and tests failed."
+    # Any other text may hold what a row holds: a phone, a message.
+    return f"Something unexpected happened ({name}). Run it again with --debug before the command."
+
+
+def _below(cls: type[Exception]) -> Iterator[type[Exception]]:
+    for child in cls.__subclasses__():
+        yield child
+        yield from _below(child)

@@ -28,6 +28,7 @@ from volt_pipeline.warehouse.embedded import EmbeddedPostgres
 
 _START_SECONDS = 30.0
 _TICK_SECONDS = 15.0
+_prepared: set[str] = set()  # warehouses that this process brought up to date: a job's steps need not do it again
 
 
 class SandboxError(ExplainedError):
@@ -50,7 +51,9 @@ def warehouse(settings: Settings) -> Iterator[str]:
     """The URL of the warehouse, up, migrated and with every table. Raises WarehouseError, EmbeddedPostgresError."""
     with ExitStack() as stack:
         url = settings.warehouse_url or stack.enter_context(EmbeddedPostgres(settings.home).running())
-        postgres.prepare(url)
+        if url not in _prepared:
+            postgres.prepare(url)
+            _prepared.add(url)
         yield url
 
 

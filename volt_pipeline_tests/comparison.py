@@ -35,7 +35,8 @@ def differences(url: str, world: World) -> list[str]:
         ]
         members = "SELECT contact_id, list_id FROM volt.contact_lists WHERE valid_to IS NULL"
         inbox = (
-            "SELECT i.account_id, i.contact_phone, i.last_message_time, i.last_message, i.is_unread FROM volt.inbox_items i "
+            "SELECT i.account_id, i.contact_phone, i.last_message_time, i.last_message, i.is_unread "
+            "FROM volt.inbox_items i "
             "LEFT JOIN volt.contacts c ON c.id = i.contact_id WHERE c.deleted_at IS NULL"
         )
         held_inbox = {(row[0], row[1]): row[2:] for row in connection.execute(inbox)}
@@ -86,7 +87,8 @@ def _histories(connection: psycopg.Connection[Any]) -> list[str]:
         tracked = ", ".join(f"h.{name}" for name in history.tracked)
         current = ", ".join(f"t.{name}" for name in history.tracked)
         (stale,) = connection.execute(
-            f"SELECT count(*) FROM volt.{stream.name} t JOIN (SELECT DISTINCT ON ({history.key}) * FROM volt.{history.name}"
+            f"SELECT count(*) FROM volt.{stream.name} t"
+            f" JOIN (SELECT DISTINCT ON ({history.key}) * FROM volt.{history.name}"
             f" ORDER BY {history.key}, observed_at DESC) h ON h.{history.key} = t.id"
             f" WHERE ({tracked}) IS DISTINCT FROM ({current})"
         ).fetchone() or (0,)
