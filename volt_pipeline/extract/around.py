@@ -13,23 +13,27 @@ from typing import Any
 
 from volt_pipeline.api.client import Reply, VoltClient
 from volt_pipeline.api.errors import VoltError
-from volt_pipeline.api.suspects import suspects
+from volt_pipeline.api.suspects import droppable, suspects
 
 _MOST_FIELDS = 5  # suspect fields left out of one document before it is given up
 
 
 @dataclass(frozen=True)
 class Around:
-    """A page that was read around a flaw: the reply, and what is wrong with which of its items (by position)."""
+    """A page that was read around a flaw: the reply, and what is wrong with which of its items (by position).
+
+    `lacking` says what the page itself does not hold, because no query for one item gives it back.
+    """
 
     reply: Reply
     flaws: dict[int, str] = field(default_factory=dict)
+    lacking: str = ""
 
 
 async def without_suspects(
     volt: VoltClient, operation: str, variables: Mapping[str, Any], failure: VoltError
-) -> tuple[Reply, str]:
-    """The same query without the fields that errors point at, and those fields in words.
+) -> tuple[Reply, frozenset[str]]:
+    """The same query without the fields that errors point at, and those fields; `in_words` says them.
 
     Raises the failure itself when it points at none that can be left out.
     """
@@ -39,16 +43,20 @@ async def without_suspects(
         if not more:
             raise failure
         without |= more
-        words = f"Volt cannot give {', '.join(sorted(without))}; stored without"
         try:
             reply = await volt.query(operation, variables, without=without)
         except VoltError as again:
             failure = again
             continue
         if reply.partial is None or not suspects(operation, reply.partial.paths):
-            return reply, words
+            return reply, without
         failure = reply.partial
     raise failure
+
+
+def in_words(without: frozenset[str]) -> str:
+    """What is wrong with a row that was read without these fields; "" if nothing is."""
+    return f"Volt cannot give {', '.join(sorted(without))}; stored without" if without else ""
 
 
 async def whole_page(
@@ -75,7 +83,7 @@ async def whole_page(
             raise reply.error
         hit = {path[1] for path in failure.paths if path[0] == items and len(path) > 1}
         return Around(reply, {at: f"Volt gave only a part: {failure}" for at in hit if isinstance(at, int)})
-    reduced, words = await without_suspects(volt, operation, variables, failure)
+    reduced, without = await without_suspects(volt, operation, variables, failure)
     page = dict(reduced.value)
     asked = {at: wanted for at, item in enumerate(page[items]) if item and (wanted := target(item))}
     answers = await volt.query_each(single, list(asked.values()))
@@ -85,5 +93,5 @@ async def whole_page(
         if answer.value is not None and answer.partial is None:
             rows[at] = put_back(rows[at], answer.value)
         else:
-            flaws[at] = words
-    return Around(Reply({**page, items: rows}, reduced.asked_at), flaws)
+            flaws[at] = in_words(without)
+    return Around(Reply({**page, items: rows}, reduced.asked_at), flaws, in_words(without - droppable(single)))

@@ -13,12 +13,12 @@ from typing import Any
 from volt_pipeline.api.client import Reply
 from volt_pipeline.api.errors import ContractError, VoltError
 from volt_pipeline.batch import Batch, Discovery, Reject, Walk
-from volt_pipeline.catalog import CONVERSATIONS, FINAL_STATUSES, MESSAGES
+from volt_pipeline.catalog import CONVERSATIONS, MESSAGES
 from volt_pipeline.extract.around import whole_page
 from volt_pipeline.extract.frontier import Frontier
 from volt_pipeline.extract.pages import Page, PageError, advance
 from volt_pipeline.extract.reader import Account, Reader, put
-from volt_pipeline.extract.rows import escape
+from volt_pipeline.extract.rows import escape, identity, is_final
 
 ALIASES = 25  # conversations asked in one document
 _FEED = 1_000  # due conversations read from the warehouse at once
@@ -107,12 +107,15 @@ class _Walker:
                 reply,
                 items="messages",
                 single="message",
-                target=lambda message: {"id": str(message["id"])} if message.get("id") else None,
+                target=lambda message: {"id": str(message["id"])} if identity(message.get("id")) else None,
                 put_back=lambda _part, message: message,
             )
         except VoltError as error:
             raise PageError(str(error)) from None
-        return Page.of(around.reply.value, "messages", around.reply.asked_at), around.flaws
+        page = Page.of(around.reply.value, "messages", around.reply.asked_at)
+        if page.total == 0 and walk.top is None:
+            raise PageError("Volt shows it empty, although its inbox shows a message of it")
+        return page, around.flaws
 
     def _restart(self, walk: Walk, batch: Batch, reason: str) -> list[Walk]:
         """Once, from the top: a cursor may have expired. Then the conversation is put aside, with its reason."""
@@ -126,7 +129,8 @@ class _Walker:
                     walk.account_phone,
                     walk.contact_phone,
                     walk.item,
-                    gap=walk.gap,
+                    walk.top,
+                    walk.gap,
                     whole=True,
                 )
             ]
@@ -182,7 +186,7 @@ def take_message(
         flaw=flaw,
         account_id=account_id,
         contact_phone=contact_phone,
-        is_final=source.get("status") in FINAL_STATUSES,
+        is_final=is_final(message),
     )
     if made and made[_WAVE_ID]:
         batch.discoveries.add(Discovery("wave", "", made[_WAVE_ID], via="messages"))

@@ -13,13 +13,13 @@ from typing import Any
 from volt_pipeline.api.client import Reply, VoltClient
 from volt_pipeline.api.errors import ContractError, NotFound, ServerError, VoltError
 from volt_pipeline.api.suspects import suspects
-from volt_pipeline.batch import Batch, Discovery, Walk
+from volt_pipeline.batch import Batch, Discovery, Reject, Walk
 from volt_pipeline.catalog import ACCOUNTS, CONTACTS, INBOX_ITEMS, ORGANIZATIONS
 from volt_pipeline.errors import ExplainedError
-from volt_pipeline.extract.around import whole_page, without_suspects
-from volt_pipeline.extract.pages import Page, PageError, advance
+from volt_pipeline.extract.around import Around, whole_page, without_suspects
+from volt_pipeline.extract.pages import Page, PageError, advance, believable
 from volt_pipeline.extract.reader import Account, Reader, put
-from volt_pipeline.extract.rows import escape
+from volt_pipeline.extract.rows import json_text, lists_of
 
 _MOST_RESCANS = 10
 
@@ -34,6 +34,9 @@ async def first_page(volt: VoltClient, phone: str) -> tuple[Account, Reply]:
     try:
         reply = await volt.query("inbox", {"from": phone})
         shown = reply.value
+        if shown and not shown.get("account") and reply.partial is not None:
+            around, _ = await without_suspects(volt, "inbox", {"from": phone}, reply.partial)
+            shown = around.value
     except NotFound as error:
         reply = Reply(None, datetime.now(UTC), error)
     except ServerError as error:  # a flaw in one item nulls them all; the walk will read around it
@@ -71,11 +74,11 @@ async def _walk_once(reader: Reader, account: Account, first: Reply) -> None:
     seen: set[str] = set()
     reply = first
     while True:
-        page, flaws = await _whole(reader, account, walk.cursor, reply)
-        if page.total == 0 and held:
+        page, around = await _whole(reader, account, walk.cursor, reply)
+        if page.total == 0 and (held or walk.pages):
             raise PageError(f"Volt shows it empty, although {held:,} conversations were held; nothing is believed gone")
         batch = Batch()
-        times = _take(reader, batch, account, page, flaws, unidentified)
+        times = _take(reader, batch, account, page, around, unidentified)
         try:
             advance(walk, page, times, seen)
         except PageError:
@@ -102,9 +105,12 @@ async def _until_the_top_stands_still(
     for _ in range(_MOST_RESCANS):
         mark, moved, cursor = walk.open_top, False, None
         for _page in range(walk.pages + _MOST_RESCANS):
-            page, flaws = await _whole(reader, account, cursor, await _next_page(reader, account, cursor))
+            page, around = await _whole(reader, account, cursor, await _next_page(reader, account, cursor))
+            if page.total == 0:
+                raise PageError("Volt suddenly shows it empty; nothing is believed gone")
             batch = Batch()
-            times = [time for time in _take(reader, batch, account, page, flaws, unidentified) if time]
+            shown = _take(reader, batch, account, page, around, unidentified)
+            times = [time for time in believable(shown, page.asked_at) if time]
             await reader.store.load(batch)
             walk.total = page.total
             walk.unidentifiable = len(unidentified)
@@ -129,8 +135,8 @@ async def _next_page(reader: Reader, account: Account, cursor: str | None) -> Re
         raise PageError(str(error)) from None
 
 
-async def _whole(reader: Reader, account: Account, cursor: str | None, reply: Reply) -> tuple[Page, dict[int, str]]:
-    """The page, with every contact that Volt can give by itself; and what is wrong with the others, by position."""
+async def _whole(reader: Reader, account: Account, cursor: str | None, reply: Reply) -> tuple[Page, Around]:
+    """The page, with every contact that Volt can give by itself; and what is wrong with the others."""
     try:
         around = await whole_page(
             reader.volt,
@@ -148,7 +154,7 @@ async def _whole(reader: Reader, account: Account, cursor: str | None, reply: Re
         )
     except VoltError as error:
         raise PageError(str(error)) from None
-    return Page.of(around.reply.value, "items", around.reply.asked_at), around.flaws
+    return Page.of(around.reply.value, "items", around.reply.asked_at), around
 
 
 def _take(
@@ -156,39 +162,56 @@ def _take(
     batch: Batch,
     account: Account,
     page: Page,
-    flaws: dict[int, str],
+    around: Around,
     unidentified: set[tuple[Any, Any]],
 ) -> list[datetime | None]:
     """Add a page's rows to the batch; give the items' times in order (None where one is missing)."""
-    owner = page.source.get("account")
-    if isinstance(owner, dict) and owner.get("id"):
-        put(batch, ACCOUNTS, owner, page.asked_at)
-        if organization := owner.get("organization"):
-            put(batch, ORGANIZATIONS, organization, page.asked_at)
-    reader.learn(batch, account.phone, account.id, "primary_phone", page.asked_at)
+    _take_owner(reader, batch, account, page, around.lacking)
     times: list[datetime | None] = []
     for at, item in enumerate(page.items):
         contact = item.get("contact") if isinstance(item, dict) else None
         if isinstance(item, dict) and contact is None:
-            unidentified.add((item.get("lastMessageTime"), item.get("lastMessage")))
+            unidentified.add((str(item.get("lastMessageTime")), str(item.get("lastMessage"))))
+            if at in around.flaws:  # Volt failed to name the contact, which is not to say that it is gone
+                batch.rejects.append(Reject(CONTACTS.name, account.id, "", around.flaws[at], json_text(item)))
             continue
-        made = put(batch, INBOX_ITEMS, item, page.asked_at, account_id=account.id)
+        # An item that lacks a part is stored nevertheless: it tells that its conversation moved.
+        made = put(
+            batch, INBOX_ITEMS, item, page.asked_at, lack=_of("InboxMessage", around.lacking), account_id=account.id
+        )
         times.append(made[INBOX_ITEMS.column_names.index("last_message_time")] if made else None)
-        take_contact(reader, batch, account, contact, page.asked_at, flaws.get(at, ""))
+        take_contact(reader, batch, account, contact, page.asked_at, around.flaws.get(at, ""))
     return times
+
+
+def _take_owner(reader: Reader, batch: Batch, account: Account, page: Page, lacking: str) -> None:
+    owner = page.source.get("account")
+    if isinstance(owner, dict) and owner.get("id"):
+        put(batch, ACCOUNTS, owner, page.asked_at, flaw=_of("Account", lacking))
+        if organization := owner.get("organization"):
+            put(batch, ORGANIZATIONS, organization, page.asked_at, flaw=_of("Organization", lacking))
+    reader.learn(batch, account.phone, account.id, "primary_phone", page.asked_at)
+
+
+def _of(type_name: str, lacking: str) -> str:
+    """What a page lacks, if it concerns this type."""
+    return lacking if f" {type_name}." in lacking else ""
 
 
 def take_contact(
     reader: Reader, batch: Batch, account: Account, contact: Any, asked_at: datetime, flaw: str = ""
 ) -> None:
     """Add a contact, the lists it is on, and the pool number it is texted from; of a flawed one, itself only."""
-    made = put(batch, CONTACTS, contact, asked_at, flaw=flaw, account_id=account.id)
+    lists = lists_of(contact) if isinstance(contact, dict) else None
+    lack = "lists is no list of lists; stored without" if lists is None else ""
+    made = put(batch, CONTACTS, contact, asked_at, flaw=flaw, lack=lack, account_id=account.id)
     if made is None or flaw:
         return
     held = dict(zip(CONTACTS.column_names, made, strict=False))
     reader.learn(batch, held["mapped_number"], account.id, "mapped_number", asked_at)
-    lists = [entry for entry in contact.get("lists") or [] if isinstance(entry, dict) and entry.get("id")]
-    batch.add_membership(held["id"], asked_at, frozenset(escape(str(entry["id"])) for entry in lists))
-    for entry in lists:
-        if entry.get("name"):
-            batch.discoveries.add(Discovery("list", account.id, escape(str(entry["name"])), via="contacts"))
+    if lists is None:  # which is not to say that it is on none
+        return
+    batch.add_membership(held["id"], asked_at, frozenset(list_id for list_id, _ in lists))
+    for _, name in lists:
+        if name:
+            batch.discoveries.add(Discovery("list", account.id, name, via="contacts"))

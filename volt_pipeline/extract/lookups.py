@@ -14,12 +14,12 @@ from typing import Any
 from volt_pipeline.api.client import Reply
 from volt_pipeline.api.errors import NotFound, VoltError
 from volt_pipeline.batch import Batch, Discovery, Reading, Reject, Target
-from volt_pipeline.catalog import CONTACTS, FINAL_STATUSES, LISTS, MESSAGES, WAVE_LISTS, WAVES, WEBHOOKS
+from volt_pipeline.catalog import CONTACTS, LISTS, MESSAGES, WAVE_LISTS, WAVES, WEBHOOKS
 from volt_pipeline.errors import ExplainedError
-from volt_pipeline.extract.around import without_suspects
+from volt_pipeline.extract.around import in_words, without_suspects
 from volt_pipeline.extract.inbox import take_contact
 from volt_pipeline.extract.reader import Account, Reader, put
-from volt_pipeline.extract.rows import escape, unescape
+from volt_pipeline.extract.rows import is_final, lists_of, unescape
 
 _AT_ONCE = 500  # look-ups answered before a commit: bounds memory
 
@@ -59,15 +59,19 @@ async def look_up(reader: Reader, lookup: Lookup, targets: Sequence[Target]) -> 
 
 
 async def _believe(reader: Reader, lookup: Lookup, answers: Sequence[tuple[Target, Reply]]) -> None:
-    """Nulls count only beside something of the same account that Volt does show: else the token may be revoked."""
+    """Nulls count only beside something of the same account that Volt does show: else the token may be revoked.
+
+    One witness of several suffices: it may happen to be gone itself.
+    """
     seen = {target.account_id for target, reply in answers if reply.value is not None}
     doubtful = {target.account_id for target, reply in answers if _absent(reply)} - seen
     if not doubtful:
         return
-    canaries = await reader.store.canaries(lookup.kind, sorted(doubtful))
+    absent = [target.key for target, reply in answers if _absent(reply)]
+    canaries = await reader.store.canaries(lookup.kind, sorted(doubtful), absent)
     replies = await reader.volt.query_each(lookup.operation, [lookup.variables(canary) for canary in canaries])
-    silent = [canary for canary, reply in zip(canaries, replies, strict=True) if reply.value is None]
-    if silent:
+    singing = {canary.account_id for canary, reply in zip(canaries, replies, strict=True) if reply.value is not None}
+    if silent := {canary.account_id for canary in canaries} - singing:
         raise TokenSeesNothing(
             f"Volt answers with nothing about the {lookup.table} of {len(silent)} account(s), not even about what it "
             "showed before. The token may have lost its rights: check VOLT_API_TOKEN. Nothing was taken for deleted."
@@ -84,7 +88,8 @@ async def _mended(reader: Reader, lookup: Lookup, target: Target, reply: Reply) 
     if failure is None or not failure.paths:
         return reply, ""
     try:
-        return await without_suspects(reader.volt, lookup.operation, lookup.variables(target), failure)
+        mended, without = await without_suspects(reader.volt, lookup.operation, lookup.variables(target), failure)
+        return mended, in_words(without)
     except VoltError:
         return reply, "" if reply.partial is None else f"Volt gave only a part: {reply.partial}"
 
@@ -104,19 +109,18 @@ def _store(batch: Batch, lookup: Lookup, target: Target, reply: Reply, flaw: str
 async def read_waves(reader: Reader, accounts: Sequence[Account]) -> None:
     """Ask for every wave that is due, with the lists it was sent to."""
 
-    def take(batch: Batch, wave: Any, asked_at: datetime, _target: Target, flaw: str) -> str:
-        made = put(batch, WAVES, wave, asked_at, flaw=flaw)
+    def take(batch: Batch, wave: Any, asked_at: datetime, target: Target, flaw: str) -> str:
+        lists = lists_of(wave) if isinstance(wave, dict) and wave.get("lists") is not None else []
+        lack = "lists is no list of lists; stored without" if lists is None else ""
+        made = put(batch, WAVES, wave, asked_at, key=target.key, flaw=flaw, lack=lack)
         if made is None:
             return ""
-        wave_id = str(made[0])
         owner = made[WAVES.column_names.index("account_id")]
-        for entry in wave.get("lists") or []:
-            if isinstance(entry, dict) and entry.get("id"):
-                list_id, name = escape(str(entry["id"])), escape(str(entry.get("name") or ""))
-                put(batch, WAVE_LISTS, {}, asked_at, wave_id=wave_id, list_id=list_id, list_name=name or None)
-                if owner and name:
-                    batch.discoveries.add(Discovery("list", owner, name, via="waves"))
-        return wave_id
+        for list_id, name in lists or []:
+            put(batch, WAVE_LISTS, {}, asked_at, wave_id=made[0], list_id=list_id, list_name=name or None)
+            if owner and name:
+                batch.discoveries.add(Discovery("list", owner, name, via="waves"))
+        return str(made[0])
 
     lookup = Lookup("wave", "wave", WAVES.name, lambda target: {"id": target.key}, take)
     await look_up(reader, lookup, await reader.store.due("wave", [account.id for account in accounts]))
@@ -127,7 +131,7 @@ async def read_lists(reader: Reader, accounts: Sequence[Account]) -> None:
     phones = {account.id: account.phone for account in accounts}
 
     def take(batch: Batch, found: Any, asked_at: datetime, target: Target, flaw: str) -> str:
-        made = put(batch, LISTS, found, asked_at, flaw=flaw, account_id=None)
+        made = put(batch, LISTS, found, asked_at, key=target.key, account=target.account_id, flaw=flaw, account_id=None)
         if made is None:
             return ""
         if source := made[LISTS.column_names.index("query_source_list_name")]:
@@ -151,17 +155,17 @@ async def settle_messages(reader: Reader, accounts: Sequence[Account]) -> None:
     """Ask again for the messages whose status may still change."""
 
     def take(batch: Batch, message: Any, asked_at: datetime, target: Target, flaw: str) -> str:
-        final = isinstance(message, dict) and message.get("status") in FINAL_STATUSES
         made = put(
             batch,
             MESSAGES,
             message,
             asked_at,
+            key=target.key,
             phone=target.contact_phone,
             flaw=flaw,
             account_id=target.account_id,
             contact_phone=target.contact_phone,
-            is_final=final,
+            is_final=is_final(message),
         )
         return str(made[0]) if made else ""
 

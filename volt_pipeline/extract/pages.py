@@ -5,13 +5,15 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from volt_pipeline.batch import Walk
 
 # No walk is longer than this many pages beyond one page an item: a loop that no cursor repeats ends here.
 _SPARE_PAGES = 1_000
+# A time further ahead than this is bad data: as the newest of a walk it would let every later one stop at once.
+_AHEAD = timedelta(days=1)
 
 
 class PageError(Exception):
@@ -58,7 +60,7 @@ def advance(walk: Walk, page: Page, times: Sequence[datetime | None], seen: set[
     walk.pages += 1
     if walk.stream == "inbox_items" or walk.pages == 1:
         walk.total = page.total
-    for time in times:
+    for time in believable(times, page.asked_at):
         if time is None or (walk.oldest is not None and time > walk.oldest):
             walk.ordered = False
         if time is not None:
@@ -66,9 +68,7 @@ def advance(walk: Walk, page: Page, times: Sequence[datetime | None], seen: set[
             walk.open_top = time if walk.open_top is None else max(time, walk.open_top)
     walk.cursor = page.next_cursor
     walk.reached_end = page.next_cursor is None
-    walk.below_top = (
-        not walk.whole and walk.ordered and walk.top is not None and walk.oldest is not None and walk.oldest < walk.top
-    )
+    walk.below_top = not walk.whole and walk.ordered and _spans(walk, walk.top)
     if page.next_cursor is not None:
         mark = hashlib.blake2b(page.next_cursor.encode(errors="surrogatepass"), digest_size=12).hexdigest()
         if mark in seen:
@@ -76,3 +76,18 @@ def advance(walk: Walk, page: Page, times: Sequence[datetime | None], seen: set[
         seen.add(mark)
         if walk.pages > walk.total + _SPARE_PAGES:
             raise PageError(f"it has more than {walk.pages} pages for {walk.total} items")
+
+
+def _spans(walk: Walk, top: datetime | None) -> bool:
+    """Whether the walk began at what was the top, or above it, and is strictly below it now.
+
+    A walk that begins elsewhere goes in another order, be it that a page of one item cannot show which.
+    """
+    if top is None or walk.oldest is None or walk.open_top is None:
+        return False
+    return walk.open_top >= top and walk.oldest < top
+
+
+def believable(times: Sequence[datetime | None], asked_at: datetime) -> list[datetime | None]:
+    """The times that a walk may go by: one in the far future says nothing of where its item stands."""
+    return [time for time in times if time is None or time <= asked_at + _AHEAD]

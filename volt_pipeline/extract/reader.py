@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from volt_pipeline.api.client import VoltClient
 from volt_pipeline.batch import Batch, Reject, Row, Target, Walk
 from volt_pipeline.catalog import ACCOUNT_NUMBERS, Stream
-from volt_pipeline.extract.rows import RowError, escape, json_text, row
+from volt_pipeline.extract.rows import RowError, identity, json_text, row
 
 Observer = Callable[[str, int, int], None]  # stage, done, known to come in all (0: not known)
 
@@ -37,8 +37,8 @@ class Store(Protocol):
     async def due(self, kind: str, account_ids: Sequence[str]) -> list[Target]:
         """The waves, lists, messages or contacts that are due for a look-up."""
 
-    async def canaries(self, kind: str, account_ids: Sequence[str]) -> list[Target]:
-        """One thing of each account that Volt showed lately: what a token that sees anything can see."""
+    async def canaries(self, kind: str, account_ids: Sequence[str], doubtful: Sequence[str]) -> list[Target]:
+        """A few things of each account that Volt showed lately: what a token that sees anything can see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,13 +79,24 @@ class Reader:
 
 
 def put(
-    batch: Batch, stream: Stream, source: Any, asked_at: datetime, *, phone: str = "", flaw: str = "", **ours: Any
+    batch: Batch,
+    stream: Stream,
+    source: Any,
+    asked_at: datetime,
+    *,
+    key: str = "",
+    account: str = "",
+    phone: str = "",
+    flaw: str = "",
+    lack: str = "",
+    **ours: Any,
 ) -> Row | None:
     """Map one of Volt's objects and add it to the batch; what cannot be stored is added as a reject. Gives the row.
 
-    With a `flaw` (a part that Volt could not give) the row is stored only where none is held, and is a reject too.
+    With a `flaw` (a part that Volt could not give) the row is stored only where none is held, and is a reject too;
+    with a `lack` it is stored over what is held, and is a reject too. `account` and `key` are what it was asked for by.
     """
-    reason, made = flaw, None
+    reason, made = flaw or lack, None
     try:
         made = row(stream, source, asked_at, ours)
         batch.add(stream, made, flawed=bool(flaw))
@@ -95,9 +106,9 @@ def put(
         batch.rejects.append(
             Reject(
                 stream=stream.name,
-                account_id=str(ours.get("account_id") or ""),
+                account_id=account or str(ours.get("account_id") or ""),
                 contact_phone=phone,
-                key=_key_of(stream, source, ours),
+                key=_key_of(stream, source, ours) or key,
                 reason=reason,
                 raw=json_text(source),
             )
@@ -114,5 +125,5 @@ def _key_of(stream: Stream, source: Any, ours: Mapping[str, Any]) -> str:
             for name in filter(None, column.path.split(".")):
                 value = value.get(name) if isinstance(value, dict) else None
             value = ours.get(column.name) if value is None or not column.path else value
-            parts.append(escape(str(value)) if isinstance(value, str | int) and value != "" else "")
+            parts.append(identity(value) or "")
     return "|".join(parts) if all(parts) else ""

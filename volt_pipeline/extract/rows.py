@@ -15,7 +15,7 @@ from typing import Any
 
 import orjson
 
-from volt_pipeline.catalog import Kind, Stream
+from volt_pipeline.catalog import FINAL_STATUSES, Kind, Stream
 
 _RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
 # Postgres' text holds neither NUL nor lone surrogates. They are written as \u0000 and \udXXX, and a text that already
@@ -129,6 +129,38 @@ def _plan(stream: Stream) -> tuple[tuple[str, str, str, Callable[[Any], Any]], .
     return tuple(plan)
 
 
+def identity(value: Any) -> str | None:
+    """An ID as text; None for what cannot be one."""
+    if isinstance(value, bool) or not isinstance(value, str | int) or value == "":
+        return None
+    return escape(str(value))
+
+
+def _reached(source: Any, path: str) -> Any:
+    for name in path.split("."):
+        source = source.get(name) if isinstance(source, dict) else None
+    return source
+
+
+def lists_of(source: Mapping[str, Any]) -> list[tuple[str, str]] | None:
+    """(id, name) of the lists that a contact or wave names; None where what it says is no such thing."""
+    entries = source.get("lists")
+    if not isinstance(entries, list):
+        return None
+    named = [
+        (key, escape(str(entry.get("name") or "")))
+        for entry in entries
+        if isinstance(entry, dict) and (key := identity(entry.get("id")))
+    ]
+    return named if len(named) == len(entries) else None
+
+
+def is_final(message: Any) -> bool:
+    """Whether a message is in a status that never changes again."""
+    status = message.get("status") if isinstance(message, dict) else None
+    return isinstance(status, str) and status in FINAL_STATUSES
+
+
 def row(stream: Stream, source: Any, asked_at: datetime, ours: Mapping[str, Any]) -> tuple[Any, ...]:
     """One row of `stream.columns` and, last, `asked_at`.
 
@@ -150,5 +182,8 @@ def row(stream: Stream, source: Any, asked_at: datetime, ours: Mapping[str, Any]
     for name in stream.key:
         if values[stream.column_names.index(name)] in (None, ""):
             raise RowError(f"{name} is missing")
+        path = stream.columns[stream.column_names.index(name)].path
+        if path and identity(_reached(source, path)) is None and ours.get(name) is None:
+            raise RowError(f"{name} is no ID")
     values.append(asked_at)
     return tuple(values)

@@ -16,11 +16,13 @@ SELECT
     w.oldest,
     coalesce(w.ordered, true) AS ordered,
     coalesce(w.open_item, '') AS open_item,
-    w.retry_at IS NOT NULL AND w.retry_at <= now() AS retry
+    -- and a walk in no order, which an early stop may have misled, is followed by a whole one
+    coalesce(w.retry_at <= now() OR NOT w.ordered, false) AS retry
 FROM volt.inbox_items AS i
 LEFT JOIN volt_ops.walks AS w
     ON w.stream = 'messages' AND w.account_id = i.account_id AND w.contact_phone = i.contact_phone
-WHERE i.account_id = %(account_id)s
+LEFT JOIN volt.contacts AS c ON c.id = i.contact_id
+WHERE c.deleted_at IS NULL AND i.account_id = %(account_id)s
   AND i.contact_phone > %(after)s
   AND (
     %(full)s
@@ -32,18 +34,20 @@ ORDER BY i.contact_phone
 LIMIT %(limit)s
 
 -- name: inbox_walk
--- The whole inbox is walked once a day: below the first page, read flags change without moving anything.
+-- The whole inbox is walked once a day: below the first page, read flags change without moving anything. And always
+-- while its order is not seen to be newest first.
 SELECT
     w.top,
     w.gap,
     coalesce(w.unidentifiable, 0) AS unidentifiable,
     coalesce(w.held, 0) AS held,
-    w.whole_at < now() - interval '24 hours' OR coalesce(w.retry_at <= now(), false) AS whole
+    w.whole_at < now() - interval '24 hours' OR NOT w.ordered OR coalesce(w.retry_at <= now(), false) AS whole
 FROM volt_ops.walks AS w
 WHERE w.stream = 'inbox_items' AND w.account_id = %(account_id)s AND w.completed_at IS NOT NULL
 
 -- name: due_waves
--- Asked again on a decaying schedule until the totals rest: all messages settled, or nothing moved for 72 hours.
+-- Asked again on a decaying schedule until the totals rest: all messages settled, or nothing moved for 72 hours. One
+-- that is in quarantine is asked again each hour.
 SELECT d.account_id, d.key, ''
 FROM volt_ops.discoveries AS d
 LEFT JOIN volt.waves AS v ON v.id = d.key
@@ -58,6 +62,12 @@ WHERE d.kind = 'wave'
       AND d.read_at + greatest(interval '1 minute', (d.read_at - v.loaded_at) / 2) <= now()
     )
     OR (d.misses > 0 AND d.read_at + interval '10 minutes' * power(2, least(d.misses, 8)) <= now())
+    OR (
+      d.read_at + interval '1 hour' <= now()
+      AND EXISTS (
+        SELECT FROM volt_ops.rejects AS j WHERE j.stream = 'waves' AND j.key = d.key AND j.resolved_at IS NULL
+      )
+    )
   )
 ORDER BY d.key
 
@@ -91,7 +101,7 @@ WHERE m.deleted_at IS NULL
   AND m.account_id = ANY(%(account_ids)s)
   AND (
     r.misses > 0
-    OR (NOT m.is_final AND coalesce(m.sent_at, m.first_seen_at) > now() - interval '72 hours')
+    OR (NOT m.is_final AND least(m.sent_at, m.first_seen_at) > now() - interval '72 hours')
   )
   AND (
     %(full)s
@@ -100,11 +110,18 @@ WHERE m.deleted_at IS NULL
        ELSE greatest(r.read_at, m.loaded_at)
        + greatest(
            interval '1 minute',
-           (greatest(r.read_at, m.loaded_at) - coalesce(m.sent_at, m.first_seen_at)) / 2
+           (greatest(r.read_at, m.loaded_at) - least(m.sent_at, m.first_seen_at)) / 2
          ) <= now()
        END
   )
-ORDER BY m.id
+UNION
+-- And those in quarantine, later and later: one bad row is no reason to read its conversation again.
+SELECT j.account_id, j.key, j.contact_phone
+FROM volt_ops.rejects AS j
+WHERE j.stream = 'messages' AND j.resolved_at IS NULL AND j.key <> ''
+  AND j.account_id = ANY(%(account_ids)s)
+  AND (%(full)s OR j.last_seen_at + interval '1 hour' * power(2, least(j.times - 1, 5)) <= now())
+ORDER BY 2
 
 -- name: due_contacts
 -- A rolling sweep: each contact is asked again some time in the second half of the budget, its own moment spreading
@@ -122,46 +139,54 @@ WHERE c.deleted_at IS NULL
 ORDER BY c.account_id, c.id
 
 -- name: canary_contacts
-SELECT DISTINCT ON (c.account_id) c.account_id, c.id, c.phone_number
-FROM volt.contacts AS c
-JOIN volt_ops.readings AS r ON r.kind = 'contact' AND r.key = c.id AND r.misses = 0
-WHERE c.deleted_at IS NULL AND c.account_id = ANY(%(account_ids)s) AND c.phone_number <> ''
-ORDER BY c.account_id, r.read_at DESC, c.id
+-- Canaries: up to five of each account, those that Volt showed last, and none that is itself in doubt.
+SELECT account_id, id, phone_number
+FROM (
+    SELECT
+        c.account_id, c.id, c.phone_number,
+        row_number() OVER (PARTITION BY c.account_id ORDER BY r.read_at DESC, c.id) AS place
+    FROM volt.contacts AS c
+    JOIN volt_ops.readings AS r ON r.kind = 'contact' AND r.key = c.id AND r.misses = 0
+    WHERE c.deleted_at IS NULL AND c.account_id = ANY(%(account_ids)s) AND c.phone_number <> ''
+      AND c.id <> ALL(%(doubtful)s)
+) AS shown
+WHERE place <= 5
 
 -- name: canary_messages
 SELECT a.account_id, m.id, m.contact_phone
 FROM unnest(%(account_ids)s::text[]) AS a (account_id)
 CROSS JOIN LATERAL (
-    SELECT i.contact_phone
+    SELECT latest.id, latest.contact_phone
     FROM volt.inbox_items AS i
+    CROSS JOIN LATERAL (
+        SELECT n.id, n.contact_phone
+        FROM volt.messages AS n
+        WHERE n.account_id = i.account_id AND n.contact_phone = i.contact_phone
+          AND n.is_final AND n.deleted_at IS NULL AND n.id <> ALL(%(doubtful)s)
+        ORDER BY n.sent_at DESC NULLS LAST
+        LIMIT 1
+    ) AS latest
     WHERE i.account_id = a.account_id
-      AND EXISTS (
-        SELECT FROM volt.messages AS n
-        WHERE n.account_id = i.account_id AND n.contact_phone = i.contact_phone AND n.is_final AND n.deleted_at IS NULL
-      )
-    ORDER BY i.last_message_time DESC
-    LIMIT 1
-) AS latest
-CROSS JOIN LATERAL (
-    SELECT n.id, n.contact_phone
-    FROM volt.messages AS n
-    WHERE n.account_id = a.account_id AND n.contact_phone = latest.contact_phone AND n.is_final AND n.deleted_at IS NULL
-    ORDER BY n.sent_at DESC
-    LIMIT 1
+    ORDER BY i.last_message_time DESC NULLS LAST
+    LIMIT 5
 ) AS m
 
 -- name: canary_waves
 SELECT '', d.key, ''
 FROM volt_ops.discoveries AS d
-WHERE d.kind = 'wave' AND d.misses = 0 AND d.read_at IS NOT NULL
+WHERE d.kind = 'wave' AND d.misses = 0 AND d.object_id <> '' AND d.key <> ALL(%(doubtful)s)
 ORDER BY d.read_at DESC, d.key
-LIMIT 1
+LIMIT 5
 
 -- name: canary_lists
-SELECT DISTINCT ON (d.account_id) d.account_id, d.key, ''
-FROM volt_ops.discoveries AS d
-WHERE d.kind = 'list' AND d.account_id = ANY(%(account_ids)s) AND d.misses = 0 AND d.read_at IS NOT NULL
-ORDER BY d.account_id, d.read_at DESC, d.key
+SELECT account_id, key, ''
+FROM (
+    SELECT d.account_id, d.key, row_number() OVER (PARTITION BY d.account_id ORDER BY d.read_at DESC, d.key) AS place
+    FROM volt_ops.discoveries AS d
+    WHERE d.kind = 'list' AND d.account_id = ANY(%(account_ids)s) AND d.misses = 0 AND d.object_id <> ''
+      AND d.key <> ALL(%(doubtful)s)
+) AS shown
+WHERE place <= 5
 
 -- name: bury_contacts
 -- Three clean nulls, each beside a living canary: Volt holds it no more.
@@ -169,6 +194,12 @@ UPDATE volt.contacts AS c
 SET deleted_at = r.read_at, loaded_at = r.read_at, run_id = %(run_id)s
 FROM volt_ops.readings AS r
 WHERE r.kind = 'contact' AND r.key = ANY(%(keys)s) AND r.misses >= 3 AND c.id = r.key AND c.deleted_at IS NULL
+  -- the canary: without another that Volt shows, a null proves nothing
+  AND EXISTS (
+    SELECT FROM volt.contacts AS other
+    JOIN volt_ops.readings AS seen ON seen.kind = 'contact' AND seen.key = other.id AND seen.misses = 0
+    WHERE other.account_id = c.account_id AND other.deleted_at IS NULL
+  )
 RETURNING c.id
 
 -- name: bury_messages
@@ -176,18 +207,30 @@ UPDATE volt.messages AS m
 SET deleted_at = r.read_at, loaded_at = r.read_at, run_id = %(run_id)s
 FROM volt_ops.readings AS r
 WHERE r.kind = 'message' AND r.key = ANY(%(keys)s) AND r.misses >= 3 AND m.id = r.key AND m.deleted_at IS NULL
+  AND EXISTS (
+    SELECT FROM volt.messages AS other
+    LEFT JOIN volt_ops.readings AS seen ON seen.kind = 'message' AND seen.key = other.id
+    WHERE other.account_id = m.account_id AND other.deleted_at IS NULL AND coalesce(seen.misses, 0) = 0
+  )
 
 -- name: bury_waves
 UPDATE volt.waves AS w
 SET deleted_at = d.read_at, loaded_at = d.read_at, run_id = %(run_id)s
 FROM volt_ops.discoveries AS d
 WHERE d.kind = 'wave' AND d.key = ANY(%(keys)s) AND d.misses >= 3 AND w.id = d.object_id AND w.deleted_at IS NULL
+  AND EXISTS (
+    SELECT FROM volt_ops.discoveries AS other WHERE other.kind = 'wave' AND other.misses = 0 AND other.object_id <> ''
+  )
 
 -- name: bury_lists
 UPDATE volt.lists AS l
 SET deleted_at = d.read_at, loaded_at = d.read_at, run_id = %(run_id)s
 FROM volt_ops.discoveries AS d
 WHERE d.kind = 'list' AND d.key = ANY(%(keys)s) AND d.misses >= 3 AND l.id = d.object_id AND l.deleted_at IS NULL
+  AND EXISTS (
+    SELECT FROM volt_ops.discoveries AS other
+    WHERE other.kind = 'list' AND other.account_id = d.account_id AND other.misses = 0 AND other.object_id <> ''
+  )
   -- a list that was renamed is missed under its old name only
   AND NOT EXISTS (
     SELECT FROM volt_ops.discoveries AS other
@@ -218,6 +261,15 @@ UPDATE volt.contact_lists AS l
 SET valid_to = c.deleted_at, loaded_at = c.deleted_at, run_id = %(run_id)s
 FROM volt.contacts AS c
 WHERE l.contact_id = c.id AND l.valid_to IS NULL AND c.id = ANY(%(contact_ids)s) AND c.deleted_at > l.valid_from
+
+-- name: reopen_conversations
+-- A contact that was buried and is back: its messages were buried too, and nothing else would read them again.
+UPDATE volt_ops.walks AS w
+SET retry_at = now()
+FROM stage_contacts AS s
+JOIN volt.contacts AS c ON c.id = s.id
+WHERE c.deleted_at IS NOT NULL AND c.loaded_at <= s.loaded_at
+  AND w.stream = 'messages' AND w.account_id = c.account_id AND w.contact_phone = s.phone_number
 
 -- name: retire_contacts
 -- A phone that answers with another contact's id: the old contact is gone.
@@ -281,12 +333,18 @@ counted AS (
                 WHERE r.stream = 'inbox_items' AND i.account_id = e.account_id
                   AND r.key IN (i.account_id || '|' || i.contact_phone, i.account_id)
               )
-        ) AS rejected
+        ) AS rejected,
+        -- What has no key cannot be asked for by itself: it takes another walk.
+        EXISTS (
+            SELECT FROM volt_ops.rejects AS r
+            WHERE e.stream = 'messages' AND r.stream = 'messages' AND r.account_id = e.account_id
+              AND r.contact_phone = e.contact_phone AND r.key = '' AND r.resolved_at IS NULL
+        ) AS nameless
     FROM ended AS e
 ),
 judged AS (
     SELECT
-        e.*, c.held, c.rejected,
+        e.*, c.held, c.rejected, c.nameless,
         e.total - c.held - c.rejected - e.unidentifiable AS new_gap,
         e.reached_end OR e.total - c.held - c.rejected - e.unidentifiable = e.gap AS complete
     FROM ended AS e
@@ -296,15 +354,15 @@ UPDATE volt_ops.walks AS w
 SET completed_at = now(),
     whole_at = CASE WHEN j.reached_end THEN now() ELSE w.whole_at END,
     item = w.open_item,
-    top = greatest(j.open_top, w.top),
+    top = CASE WHEN j.reached_end THEN j.open_top ELSE greatest(j.open_top, w.top) END,
     total = j.total,
     held = j.held,
     rejected = j.rejected,
     unidentifiable = j.unidentifiable,
     gap = j.new_gap,
-    gap_tries = CASE WHEN j.new_gap = 0 THEN 0 WHEN j.reached_end THEN w.gap_tries + 1 ELSE w.gap_tries END,
+    gap_tries = CASE WHEN j.new_gap = 0 AND NOT j.nameless THEN 0 WHEN j.reached_end THEN w.gap_tries + 1 ELSE w.gap_tries END,
     retry_at = CASE
-        WHEN j.new_gap = 0 THEN NULL
+        WHEN j.new_gap = 0 AND NOT j.nameless THEN NULL
         WHEN j.reached_end THEN now() + interval '1 hour' * power(2, least(w.gap_tries, 5))
         ELSE w.retry_at
     END,
@@ -415,6 +473,45 @@ ON CONFLICT (stream, account_id, contact_phone, key, digest) DO UPDATE SET
     last_seen_at = now(),
     times = r.times + CASE WHEN r.run_id = excluded.run_id THEN 0 ELSE 1 END,
     resolved_at = NULL
+
+-- name: resolve_nameless_rejects
+-- What has no key is known to be well when a whole walk, begun after it was last seen, does not meet it again. Runs
+-- before `complete_walks` counts what is in quarantine.
+UPDATE volt_ops.rejects AS r
+SET resolved_at = now()
+FROM stage_walks AS s
+WHERE r.resolved_at IS NULL AND r.key = '' AND s.reached_end
+  AND r.account_id = s.account_id AND r.run_id <> %(run_id)s AND r.last_seen_at < s.opened_at
+  AND CASE s.stream
+      WHEN 'messages' THEN r.stream = 'messages' AND r.contact_phone = s.contact_phone
+      ELSE r.stream IN ('inbox_items', 'contacts')
+  END
+
+-- name: resolve_lookup_rejects
+-- What was asked for by this key, and found and stored; a list is asked for by its name.
+UPDATE volt_ops.rejects AS r
+SET resolved_at = now()
+FROM unnest(%(kinds)s::text[], %(account_ids)s::text[], %(keys)s::text[], %(objects)s::text[])
+    AS t (kind, account_id, key, object_id)
+WHERE r.resolved_at IS NULL AND r.stream = t.kind || 's' AND r.account_id = t.account_id AND r.key = t.key
+  AND t.object_id <> ''
+
+-- name: resolve_gone_rejects
+-- What Volt holds no more cannot be read: three clean nulls end its quarantine, and that of a contact's conversation.
+UPDATE volt_ops.rejects AS r
+SET resolved_at = now()
+WHERE r.resolved_at IS NULL
+  AND (
+    EXISTS (
+        SELECT FROM volt_ops.readings AS n
+        WHERE n.kind || 's' = r.stream AND n.key = r.key AND n.key = ANY(%(keys)s) AND n.misses >= 3
+    )
+    OR EXISTS (
+        SELECT FROM volt.contacts AS c
+        WHERE r.stream IN ('conversations', 'messages') AND r.contact_phone <> '' AND c.deleted_at IS NOT NULL
+          AND c.account_id = r.account_id AND c.phone_number = r.contact_phone AND c.id = ANY(%(keys)s)
+    )
+  )
 
 -- name: resolve_walk_rejects
 -- An inbox that was read to where it had to be is no reject any more.
@@ -567,30 +664,6 @@ FROM volt_ops.rejects
 WHERE run_id = %(run_id)s AND resolved_at IS NULL
 GROUP BY 1, 2
 ORDER BY 3 DESC, 1, 2
-
--- name: record_push
-INSERT INTO volt_ops.pushes (
-    run_id, export, row_key, account_phone, action, outcome, reason, before, sent, after
-)
-VALUES (
-    %(run_id)s, %(export)s, %(row_key)s, %(account_phone)s, %(action)s, %(outcome)s, %(reason)s,
-    nullif(%(before)s, 'null'::jsonb), nullif(%(sent)s, 'null'::jsonb), nullif(%(after)s, 'null'::jsonb)
-)
-
--- name: discover_pushed_list
--- The next sync reads the list that was pushed, again if it was known.
-INSERT INTO volt_ops.discoveries AS d (kind, account_id, key, via)
-SELECT 'list', a.id, %(row_key)s, 'pushes'
-FROM volt.accounts AS a
-WHERE a.primary_phone = %(account_phone)s
-ON CONFLICT (kind, account_id, key) DO UPDATE SET read_at = NULL
-
--- name: push_outcomes
-SELECT export, action, outcome, reason, count(*)
-FROM volt_ops.pushes
-WHERE run_id = %(run_id)s
-GROUP BY 1, 2, 3, 4
-ORDER BY 1, 2, 3, 4
 
 -- name: last_runs
 SELECT left(run_id, 8), kind, to_char(started_at, 'YYYY-MM-DD HH24:MI:SS'), extract(epoch FROM finished_at - started_at)::float, outcome

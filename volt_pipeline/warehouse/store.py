@@ -82,7 +82,8 @@ class WarehouseStore:
         )
         return [Target(*row) for row in rows]
 
-    async def canaries(self, kind: str, account_ids: Sequence[str]) -> list[Target]:
-        """One thing of each account that Volt showed lately."""
-        rows = await self.loader.fetch(_CANARIES[kind], {"account_ids": list(account_ids)})
+    async def canaries(self, kind: str, account_ids: Sequence[str], doubtful: Sequence[str]) -> list[Target]:
+        """A few things of each account that Volt showed lately, but for the doubtful ones (by key)."""
+        parameters = {"account_ids": list(account_ids), "doubtful": list(doubtful)}
+        rows = await self.loader.fetch(_CANARIES[kind], parameters)
         return [Target(*row) for row in rows]

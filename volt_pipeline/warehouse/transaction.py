@@ -67,11 +67,13 @@ async def write(cursor: Cursor, batch: Batch, run_id: str) -> tuple[dict[str, Co
     await _write_flawed(cursor, batch, run_id)
     await _write_memberships(cursor, batch, run_id)
     await _write_findings(cursor, batch, run_id)
-    return counts, await _write_walks(cursor, list(batch.walks.values()))
+    return counts, await _write_walks(cursor, list(batch.walks.values()), run_id)
 
 
 async def _write_rows(cursor: Cursor, stream: Stream, rows: Mapping[tuple[Any, ...], Row], run_id: str) -> Counts:
     await _copy(cursor, upsert.copy_stage(stream), upsert.wire_types(stream), (rows[key] for key in sorted(rows)))
+    if stream is catalog.CONTACTS:
+        await cursor.execute(query("reopen_conversations"))
     for history in catalog.HISTORIES:
         if history.of == stream.name:
             await cursor.execute(upsert.write_history(history), {"run_id": run_id})
@@ -109,6 +111,7 @@ async def _write_findings(cursor: Cursor, batch: Batch, run_id: str) -> None:
         parameters = _arrays(("kinds", "account_ids", "keys", "read_ats", "founds", "objects"), answers)
         await cursor.execute(query("save_readings"), parameters)
         await cursor.execute(query("save_discovery_readings"), parameters)
+        await cursor.execute(query("resolve_lookup_rejects"), parameters)
         await _bury(cursor, [reading for reading in batch.readings if not reading.found], run_id)
     for stream, rows in batch.rows.items():
         keys = ["|".join(map(str, key)) for key in rows]
@@ -127,6 +130,7 @@ async def _bury(cursor: Cursor, absent: Sequence[Reading], run_id: str) -> None:
         await cursor.execute(query(f"bury_{kind}s"), {"keys": keys, "run_id": run_id})
         if kind == "contact":
             await _mourn(cursor, [contact_id for (contact_id,) in await cursor.fetchall()], run_id)
+        await cursor.execute(query("resolve_gone_rejects"), {"keys": keys})
 
 
 async def _mourn(cursor: Cursor, contact_ids: list[str], run_id: str) -> None:
@@ -136,7 +140,7 @@ async def _mourn(cursor: Cursor, contact_ids: list[str], run_id: str) -> None:
         await cursor.execute(query("suspect_messages"), {"contact_ids": contact_ids})
 
 
-async def _write_walks(cursor: Cursor, walks: list[Walk]) -> set[WalkKey]:
+async def _write_walks(cursor: Cursor, walks: list[Walk], run_id: str) -> set[WalkKey]:
     if not walks:
         return set()
     names = ", ".join(_WALK_TYPES)
@@ -144,6 +148,7 @@ async def _write_walks(cursor: Cursor, walks: list[Walk]) -> set[WalkKey]:
     copy = f"COPY stage_walks ({names}) FROM STDIN (FORMAT BINARY)"
     await _copy(cursor, copy, tuple(_WALK_TYPES.values()), rows)
     await cursor.execute(query("save_walks"))
+    await cursor.execute(query("resolve_nameless_rejects"), {"run_id": run_id})
     await cursor.execute(query("complete_walks"))
     judged = await cursor.fetchall()
     completed = {(stream, account, phone) for stream, account, phone, _ in judged}

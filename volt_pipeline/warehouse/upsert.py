@@ -10,6 +10,8 @@ from functools import cache
 from volt_pipeline import catalog
 from volt_pipeline.catalog import History, Kind, Stream
 
+# What is also asked by itself has a stamp of its own: an unchanged answer is written nowhere else.
+_READINGS = {"contacts": "contact", "messages": "message"}
 # jsonb travels as text: its binary form would have to be built value by value in Python.
 _WIRE = {kind: kind.value for kind in Kind} | {Kind.JSON: "text"}
 
@@ -21,6 +23,17 @@ def _names(stream: Stream, prefix: str = "") -> str:
 def _staged(stream: Stream, names: tuple[str, ...], alias: str = "s") -> str:
     kinds = {column.name: column.kind for column in stream.columns}
     return ", ".join(f"{alias}.{name}" + ("::jsonb" if kinds[name] is Kind.JSON else "") for name in names)
+
+
+def _is_newest(stream: Stream, held: str, asked: str) -> str:
+    """The condition that nothing later than the staged version was read of this row."""
+    condition = f"{held}.loaded_at <= {asked}.loaded_at"
+    if kind := _READINGS.get(stream.name):
+        condition += (
+            f" AND NOT EXISTS (SELECT FROM volt_ops.readings AS r "
+            f"WHERE r.kind = '{kind}' AND r.key = {held}.id AND r.read_at > {asked}.loaded_at)"
+        )
+    return condition
 
 
 def stage_name(stream: Stream) -> str:
@@ -61,7 +74,7 @@ def write_history(history: History) -> str:
         f"INSERT INTO volt.{history.name} ({history.key}, {', '.join(history.tracked)}, observed_at, run_id) "
         f"SELECT s.{key}, {_staged(stream, history.tracked)}, s.loaded_at, %(run_id)s "
         f"FROM {stage_name(stream)} AS s LEFT JOIN volt.{stream.name} AS t ON t.{key} = s.{key} "
-        f"WHERE ({first}) OR (t.loaded_at <= s.loaded_at "
+        f"WHERE ({first}) OR ({_is_newest(stream, 't', 's')} "
         f"AND ({tracked}) IS DISTINCT FROM ({_staged(stream, history.tracked)})) "
         f"ORDER BY s.{key} ON CONFLICT DO NOTHING"
     )
@@ -92,7 +105,7 @@ def upsert(stream: Stream) -> str:
         f"SELECT {_staged(stream, stream.column_names)}, s.loaded_at, s.loaded_at, %(run_id)s "
         f"FROM {stage_name(stream)} AS s "
         f"ON CONFLICT ({', '.join(stream.key)}) DO UPDATE SET {assignments} "
-        f"WHERE t.loaded_at <= excluded.loaded_at AND {comparison} "
+        f"WHERE {_is_newest(stream, 't', 'excluded')} AND {comparison} "
         "RETURNING (xmax = 0) AS inserted) "
         "SELECT count(*) FILTER (WHERE inserted), count(*) FILTER (WHERE NOT inserted) FROM written"
     )
