@@ -6,7 +6,7 @@ READY := .venv/.ready
 UV_VERSION := 0.13.9
 PORT ?= 3000
 
-.PHONY: demo test lint dev setup lock clean
+.PHONY: demo test bench lint dev setup lock clean
 
 demo: setup                                  ## sync an invented Volt into an embedded Postgres, and show it
 	$(BIN)/python -m volt_pipeline demo
@@ -23,6 +23,9 @@ dev: setup                                   ## the Dagster UI and its daemon, o
 
 test: setup                                  ## the whole test suite
 	$(BIN)/python -m pytest $(ARGS)
+
+bench: setup                                 ## how fast a push writes, beside a bare loop
+	$(BIN)/python benchmarks/push.py $(ARGS)
 
 lint: setup                                  ## style, types and the layers of the house
 	$(BIN)/ruff check .

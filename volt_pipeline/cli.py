@@ -18,7 +18,6 @@ import typer
 from volt_pipeline import settings as environment
 from volt_pipeline.errors import ExplainedError
 from volt_pipeline.settings import SettingsError
-from volt_pipeline.workplace import SandboxError
 
 if TYPE_CHECKING:
     from volt_pipeline.jobs import JobEnd  # importing it brings Dagster in, which takes seconds
@@ -57,26 +56,36 @@ def sync(
     raw: Annotated[bool, typer.Option("--raw", help="Only the raw tables: leave dbt out.")] = False,
 ) -> None:
     """Bring the warehouse up to date with Volt: raw tables, marts, verdict."""
+    settings = environment.load()
     from volt_pipeline.jobs import run_sync
     from volt_pipeline.showing import show_sync
 
-    settings = environment.load()
     _end(show_sync(settings, _traced(run_sync(settings, accounts=account or [], full=full, with_dbt=not raw))))
 
 
 @app.command()
 def push(
     export: Annotated[str | None, typer.Argument(help="contacts or lists; both when left out.")] = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be written, write nothing.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say and keep what would be written; write nothing.")
+    ] = False,
+    apply: Annotated[str, typer.Option("--apply", metavar="PLAN", help="Push exactly this plan of a dry run.")] = "",
+    permitted: Annotated[
+        int | None,
+        typer.Option("--yes-i-mean-it", metavar="N", min=1, help="Permit up to N writes, whatever their share."),
+    ] = None,
 ) -> None:
     """Push what stands in volt_exports to Volt, by createOrUpdateContact and createOrUpdateList."""
     from volt_pipeline.jobs import run_push
-    from volt_pipeline.showing import show_push
+    from volt_pipeline.showing import show_plans, show_push
 
     if export not in (None, "contacts", "lists"):
         raise SettingsError(f"There is no export {export!r}; it is contacts, lists, or nothing for both.")
+    if apply and (dry_run or export):
+        raise SettingsError("--apply names a plan, which says by itself what is pushed: give it alone.")
     settings = environment.load()
-    _end(show_push(settings, _traced(run_push(settings, export=export, dry_run=dry_run))))
+    end = _traced(run_push(settings, export=export, dry_run=dry_run, apply=apply, permitted=permitted))
+    _end(show_plans(settings, end) if dry_run else show_push(settings, end))
 
 
 @app.command()
@@ -124,6 +133,7 @@ def sandbox(
     """Serve an invented Volt on this machine, for trying things out."""
     from volt_pipeline.sandbox.server import TOKEN, serve
     from volt_pipeline.sandbox.world import World
+    from volt_pipeline.workplace import SandboxError
 
     try:
         world = World.create(seed=seed, accounts=accounts, contacts=contacts, now=datetime.now(UTC), journal=journal)

@@ -1,36 +1,64 @@
-"""One push of an export to Volt: what stands in the warehouse, row by row, and what it came to.
+"""One push of an export to Volt: a plan of what stands in the warehouse, and what it came to, row by row.
 
 The other direction of `sync.py`; composes `api/`, `activate/` and `warehouse/`; knows no Dagster.
 """
 
 from __future__ import annotations
 
+import uuid
 from collections import Counter
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any
 
-import psycopg
+import pandas as pd
 
-from volt_pipeline.activate import contacts, lists
-from volt_pipeline.activate.rows import Attempt, Export
-from volt_pipeline.activate.rows import push as push_rows
+from volt_pipeline.activate.contacts import CONTACTS
+from volt_pipeline.activate.guard import Guard
+from volt_pipeline.activate.lists import LISTS
+from volt_pipeline.activate.planning import Plan, make_plan
+from volt_pipeline.activate.pushing import Push
+from volt_pipeline.activate.rows import Approval, Export, Facts, Failure, Row
 from volt_pipeline.api.client import VoltClient
-from volt_pipeline.extract.reader import Observer
+from volt_pipeline.extract.reader import Observer, Reader
 from volt_pipeline.extract.rows import escape, json_text
-from volt_pipeline.sync import silent
-from volt_pipeline.warehouse.postgres import conninfo
-from volt_pipeline.warehouse.pushes import read_export, record
+from volt_pipeline.push_record import Record
+from volt_pipeline.sync import first_cause, silent
+from volt_pipeline.warehouse.leases import Leases
+from volt_pipeline.warehouse.load import Loader
+from volt_pipeline.warehouse.postgres import connect
+from volt_pipeline.warehouse.pushes import (
+    Background,
+    PlanRefused,
+    PushLedger,
+    StoredPlan,
+    find_plan,
+    read_background,
+    read_export,
+    store_plan,
+)
+from volt_pipeline.warehouse.store import WarehouseStore
+
+KINDS: Mapping[str, Export[Any]] = {"contacts": CONTACTS, "lists": LISTS}
 
 
 @dataclass
 class PushReport:
-    """What a push did: rows by action and outcome, and the reason when it stopped before its end."""
+    """What a push did: rows by action and outcome, and the reason when it stopped before its end.
+
+    Of a dry run, or a push that has nothing to do, there are no outcomes. `odd_sizes` are lists of a size that was
+    not expected.
+    """
 
     export: str
+    plan_id: str
     planned: int
+    counts: Mapping[str, int] = field(default_factory=dict)
     outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
     stopped: str = ""
+    odd_sizes: Sequence[str] = ()
 
     @property
     def clean(self) -> bool:
@@ -41,6 +69,66 @@ class PushReport:
         return sum(count for (_, found), count in self.outcomes.items() if found == outcome)
 
 
+@dataclass(frozen=True)
+class Prepared:
+    """An export with its plan, the rows in the order of their pushing, and what was known beside them."""
+
+    kind: Export[Any]
+    plan: Plan
+    rows: Sequence[Row[Any]] = field(repr=False)
+    facts: Facts = field(repr=False)
+    known: int
+    last_rows: int | None
+
+
+def prepare(warehouse_url: str, phones: Sequence[str], export: str) -> Prepared:
+    """The plan of an export ("contacts" or "lists") as published in `volt_exports`. Asks nothing of Volt.
+
+    Raises WarehouseError.
+    """
+    kind = KINDS[export]
+    frame = read_export(warehouse_url, export)
+    background = read_background(warehouse_url, export)
+    held = background.held[background.held["account_phone"].isin(list(phones))]
+    facts = _facts(phones, background, held)
+    plan, rows = make_plan(kind, frame, held, facts)
+    return Prepared(kind, plan, rows, facts, len(held), background.last_rows)
+
+
+def _facts(phones: Sequence[str], background: Background, held: pd.DataFrame) -> Facts:
+    sizes = held.dropna(subset=["size"]) if "size" in held else held.head(0)
+    return Facts(
+        phones=frozenset(phones),
+        now=datetime.now(UTC),
+        own_numbers=background.own_numbers,
+        field_types=background.field_types,
+        approvals={(each.account_phone, each.phone_number): Approval(*each[2:]) for each in background.approvals},
+        failures={
+            (each.account_phone, each.row_key): Failure(*each[2:])  # type: ignore[arg-type]  # the outcomes are checked
+            for each in background.failures
+        },
+        sizes={
+            (phone, name): int(size)
+            for phone, name, size in zip(
+                sizes.get("account_phone", ()), sizes.get("row_key", ()), sizes.get("size", ()), strict=False
+            )
+        },
+    )
+
+
+def plan(warehouse_url: str, phones: Sequence[str], export: str, *, run_id: str) -> PushReport:
+    """Plan a push and keep the plan in `volt_ops.push_plans`; the report has its id. Raises WarehouseError."""
+    prepared = prepare(warehouse_url, phones, export)
+    return _keep(warehouse_url, prepared, run_id)
+
+
+def _keep(warehouse_url: str, prepared: Prepared, run_id: str) -> PushReport:
+    made, plan_id = prepared.plan, uuid.uuid4().hex[:12]
+    rows = json_text([row.as_json() for row in made.rows])
+    store_plan(warehouse_url, plan_id, run_id, made.export, made.digest, rows, made.counts)
+    return PushReport(made.export, plan_id, len(made.rows), made.counts)
+
+
 async def push(
     volt: VoltClient,
     warehouse_url: str,
@@ -48,38 +136,78 @@ async def push(
     export: str,
     *,
     run_id: str,
-    dry_run: bool = False,
+    plan_id: str = "",
+    exactly: bool = False,
+    guard: Guard | None = None,
     observe: Observer = silent,
 ) -> PushReport:
     """Push `export` ("contacts" or "lists") as published in `volt_exports`; an empty one is nothing to do.
 
-    A row that is incomplete or of an account that is not among `phones` is refused. Each attempt is in
-    `volt_ops.pushes` before the next is made; a dry run writes neither to Volt nor there. Raises VoltError,
-    WarehouseError.
+    Every row is read fresh, and has exactly one attempt in `volt_ops.pushes` in the end. With a `plan_id` the export
+    must still be the one that was planned; `exactly` leaves out what was not to be written then, and tries rows
+    that would have to wait. Raises WarehouseError, PlanRefused, PushAsks; what Volt does not answer is in the report.
     """
-    frame = read_export(warehouse_url, export)
-    kind: Export[Any] = contacts.CONTACTS if export == "contacts" else lists.LISTS
-    wishes: list[Any] = contacts.wishes(frame) if export == "contacts" else lists.wishes(frame)
-    report = PushReport(export, len(wishes))
-    known = [wish for wish in wishes if wish.account_phone in phones and all(kind.target(wish))]
-    with psycopg.connect(conninfo(warehouse_url), autocommit=True) as connection:
-
-        def keep(attempt: Attempt) -> None:
-            report.outcomes[attempt.action, attempt.outcome] += 1
-            if not dry_run:
-                said = {name: json_text(getattr(attempt, name)) for name in ("before", "sent", "after")}
-                record(connection, run_id, {**asdict(attempt), "reason": escape(attempt.reason), **said})
-            observe(export, sum(report.outcomes.values()), len(wishes))
-
-        for wish in wishes:
-            account_phone, key = kind.target(wish)
-            if not (account_phone and key):
-                incomplete = "its account_phone or its key is missing"
-                keep(Attempt(export, account_phone or "", key or "", "refused", "refused", incomplete))
-            elif account_phone not in phones:
-                keep(Attempt(export, account_phone, key, "refused", "refused", "its account is not in VOLT_ACCOUNTS"))
-        async for attempt in push_rows(volt, kind, known, dry_run=dry_run):
-            keep(attempt)
-            if attempt.alarming:
-                report.stopped = f"a row of {attempt.account_phone}: {attempt.reason}"
+    prepared = prepare(warehouse_url, phones, export)
+    guard, made = guard or Guard(), prepared.plan
+    rows = list(prepared.rows)
+    if plan_id:
+        stored = _stored(warehouse_url, prepared, plan_id)
+        report = PushReport(export, plan_id, len(rows), made.counts)
+        if exactly:
+            changing = {row["position"] for row in stored.rows if row["action"] in ("create", "update")}
+            rows = [_as_planned(row, changing) for row in rows]
+    else:
+        report = _keep(warehouse_url, prepared, run_id)
+    guard.check(export, writes=made.writes, known=prepared.known, rows=len(rows), last_rows=prepared.last_rows)
+    async with _recording(volt, warehouse_url, phones, prepared, report, run_id) as record:
+        record.tell = lambda done: observe(export, done, len(rows))
+        work = Push(volt, prepared.kind, prepared.facts, record, guard.most_writes(prepared.known))
+        try:
+            await work.run(rows)
+        except BaseExceptionGroup as group:
+            raise first_cause(group) from None
+        finally:
+            await record.flush()
+        report.stopped, report.odd_sizes = work.stopped, record.odd_sizes
+        await record.ledger.end(escape(report.stopped), json_text(report.odd_sizes))
     return report
+
+
+@asynccontextmanager
+async def _recording(
+    volt: VoltClient, warehouse_url: str, phones: Sequence[str], prepared: Prepared, report: PushReport, run_id: str
+) -> AsyncIterator[Record]:
+    """The record of a push, on connections of its own; the plan counts as carried out from now on."""
+    async with AsyncExitStack() as stack:
+        connection = await stack.enter_async_context(await connect(warehouse_url))
+        await connection.set_autocommit(True)
+        ledger = PushLedger(connection, run_id, report.plan_id)
+        await ledger.begin()
+        loader = await stack.enter_async_context(Loader(warehouse_url, run_id, Leases((), run_id)).open())
+        reader = Reader(volt, WarehouseStore(loader), silent)
+        reader.numbers = dict(await loader.fetch("account_numbers", {}))
+        accounts = dict(await loader.fetch("accounts", {"phones": list(phones)}))
+        rows = {row.position: row for row in prepared.rows}
+        yield Record(ledger, reader, prepared.facts, accounts, rows, report.outcomes)
+
+
+def _stored(warehouse_url: str, prepared: Prepared, plan_id: str) -> StoredPlan:
+    """The plan that was made before, if it is still one of this export. Raises PlanRefused."""
+    stored = find_plan(warehouse_url, plan_id)
+    if stored.export != prepared.plan.export:
+        raise PlanRefused(f"The plan {plan_id} is one of {stored.export}, not of {prepared.plan.export}.")
+    if stored.digest != prepared.plan.digest:
+        raise PlanRefused(
+            f"volt_exports.export_{stored.export} has moved since the plan {plan_id} was made: make a new one with "
+            "`volt-pipeline push --dry-run`. Nothing was written."
+        )
+    return stored
+
+
+def _as_planned(row: Row[Any], changing: Collection[int]) -> Row[Any]:
+    """The row as an exact plan has it: what it did not mean to write is left alone, what waits is tried."""
+    if row.position in changing and row.settled == "waits":
+        return replace(row, settled="", reason="")
+    if row.position in changing or row.settled:
+        return row
+    return replace(row, settled="unchanged", reason="not among what the plan writes")

@@ -12,6 +12,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import phonenumbers
 
@@ -37,6 +38,8 @@ class Settings:
     accounts: tuple[str, ...] = ()
     warehouse_url: str | None = field(default=None, repr=False)
     concurrency: int = 16
+    push_max_share: float = 0.5
+    push_max_shrink: float = 0.3
 
     @property
     def dagster_home(self) -> Path:
@@ -50,10 +53,14 @@ def load(environ: Mapping[str, str] | None = None, *, demo: bool = False) -> Set
     """
     env = os.environ if environ is None else environ
     where = _home(env)
-    concurrency = _number(env, "VOLT_CONCURRENCY", default=16)
+    shared: dict[str, Any] = {
+        "concurrency": _number(env, "VOLT_CONCURRENCY", default=16),
+        "push_max_share": _share(env, "VOLT_PUSH_MAX_SHARE", default=0.5),
+        "push_max_shrink": _share(env, "VOLT_PUSH_MAX_SHRINK", default=0.3),
+    }
     given = {name: env[name].strip() for name in _DECIDING if env.get(name, "").strip()}
     if demo or not given:
-        return Settings(sandbox=True, home=where, concurrency=concurrency)
+        return Settings(sandbox=True, home=where, **shared)
     for name, remedy in (
         ("VOLT_API_TOKEN", "create one in Volt under Settings, Developers"),
         ("VOLT_ACCOUNTS", "give the primary phones of the accounts to sync, separated by commas: +15555554321,…"),
@@ -70,7 +77,7 @@ def load(environ: Mapping[str, str] | None = None, *, demo: bool = False) -> Set
         api_token=_token(given["VOLT_API_TOKEN"]),
         accounts=phones(given["VOLT_ACCOUNTS"]),
         warehouse_url=given.get("WAREHOUSE_URL"),
-        concurrency=concurrency,
+        **shared,
     )
 
 
@@ -124,3 +131,12 @@ def _number(env: Mapping[str, str], name: str, *, default: int) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise SettingsError(f"{name} must be a whole number of at least 1 (it is {text!r}).")
     return int(text)
+
+
+def _share(env: Mapping[str, str], name: str, *, default: float) -> float:
+    text = env.get(name, "").strip()
+    if not text:
+        return default
+    if not re.fullmatch(r"0?\.\d+|[01](\.0+)?", text, re.ASCII):
+        raise SettingsError(f"{name} must be a share between 0 and 1, such as 0.5 (it is {text!r}).")
+    return float(text)

@@ -8,8 +8,10 @@ import psycopg
 
 from volt_pipeline import catalog
 from volt_pipeline import settings as environment
+from volt_pipeline.activate.planning import estimated, shown
 from volt_pipeline.console import complain, headline, say, table
 from volt_pipeline.jobs import JobEnd, run_push, run_sync
+from volt_pipeline.push import KINDS
 from volt_pipeline.settings import Settings
 from volt_pipeline.warehouse.postgres import conninfo
 from volt_pipeline.warehouse.queries import query
@@ -82,6 +84,22 @@ def show_push(settings: Settings, end: JobEnd) -> bool:
     with warehouse(settings) as url:
         headline("Push")
         table(("export", "action", "outcome", "reason", "rows"), _rows(url, query("push_outcomes"), run_id=end.run_id))
+    return _show_end(end)
+
+
+def show_plans(settings: Settings, end: JobEnd) -> bool:
+    """The plans of a dry run: counts, cost, and the first rows, without the people in them."""
+    with warehouse(settings) as url:
+        for plan_id, export, counts, rows, _applied in _rows(url, query("plans_of_run"), run_id=end.run_id):
+            headline(f"Plan {plan_id}: {export}")
+            requests, minutes = estimated(counts, KINDS[export].batch)
+            say(
+                ", ".join(f"{counts[action]:,} {action}" for action in ("create", "update", "unchanged", "refused"))
+                + f". About {requests:,} requests, {minutes:,.1f} minutes."
+            )
+            table(("account", "contact" if export == "contacts" else "list", "action", "why"), shown(rows, export, 10))
+            if counts["create"] + counts["update"]:
+                say(f"\nPush exactly this: .venv/bin/volt-pipeline push --apply {plan_id}")
     return _show_end(end)
 
 

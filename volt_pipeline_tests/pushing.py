@@ -7,7 +7,7 @@ from typing import Any
 
 import psycopg
 
-from volt_pipeline.push import PushReport, push
+from volt_pipeline.push import PushReport, plan, push
 from volt_pipeline.sandbox.server import Sandbox
 from volt_pipeline_tests.syncing import client
 from volt_pipeline_tests.warehouse.loading import ask
@@ -41,3 +41,9 @@ async def pushed(sandbox: Sandbox, url: str, export: str = "contacts", **options
 
 def recorded(url: str, columns: str = "row_key, action, outcome") -> list[Row]:
     return ask(url, f"SELECT {columns} FROM volt_ops.pushes ORDER BY id")
+
+
+def planned(sandbox: Sandbox, url: str, export: str = "contacts", run_id: str = "run-1") -> PushReport:
+    """A plan, kept; afterwards `sandbox.requests` holds just what it asked."""
+    sandbox.requests.clear()
+    return plan(url, [account.primary_phone for account in sandbox.world.accounts], export, run_id=run_id)

@@ -30,7 +30,7 @@ def doubtful(say: Say) -> Callable[[Asked], Say]:
         (Say(b"bad gateway", 502), "unknown"),
         (Say({"data": {}}, cut=True), "unknown"),
         (Say(drop=True), "unknown"),
-        (failing("Something broke", data=None, path=["createOrUpdateContact"]), "unknown"),
+        (failing("Something broke", data=None, path=["a0"]), "failed"),
         (Say(b"slow down", 429), "failed"),
         (failing("Invalid phoneNumber", "GRAPHQL_VALIDATION_FAILED"), "failed"),
     ],
@@ -50,4 +50,6 @@ async def test_a_write_is_never_sent_again(warehouse_url: str, say: Say, outcome
 
 
 def mutations(volt: ScriptedVolt) -> list[str]:
-    return [each.variables["phoneNumber"] for each in volt.asked if each.operation == "createOrUpdateContact"]
+    return [
+        item["phoneNumber"] for each in volt.asked if each.operation == "createOrUpdateContact" for item in each.items
+    ]

@@ -1,63 +1,147 @@
-"""Pushing the rows of an export: read each fresh, decide, write once, compare the answer with what was meant.
-
-The same for contacts and lists; what differs (`Export`) is how a row is read, decided and compared, all of it pure.
-"""
+"""What a push speaks of, the same for contacts and lists: rows, facts, decisions and attempts. Plain data."""
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from dataclasses import dataclass
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar
-
-from volt_pipeline.api.client import Reply, VoltClient
-from volt_pipeline.api.errors import NotFound, TransientError, VoltError
 
 Action = Literal["create", "update", "unchanged", "refused"]
 Outcome = Literal["sent", "unchanged", "refused", "failed", "unknown"]
+Name = Literal["contacts", "lists"]
+Target = tuple[str, str]  # an account's phone, and the row's key within it
 Wish = TypeVar("Wish")
 
-_READ_AT_ONCE = 25  # rows read fresh in one document, just before they are written
+
+class Refusal(Exception):
+    """A row that must not be written; the reason names columns and fields, never a person."""
+
+
+@dataclass(frozen=True, slots=True)
+class Approval:
+    """A row of `volt_ops.unblock_approvals` that was not used yet: somebody answers for un-blocking this contact."""
+
+    id: int
+    approved_by: str
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """The last try of a row, if it failed: how often in a row it did, when, and why."""
+
+    digest: str
+    tries: int
+    at: datetime
+    reason: str
+    outcome: Outcome
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What the warehouse knows beside the export. `phones` are the accounts that may be written."""
+
+    phones: frozenset[str]
+    now: datetime
+    own_numbers: frozenset[str] = frozenset()
+    field_types: Mapping[str, frozenset[str]] = field(default_factory=dict)
+    approvals: Mapping[Target, Approval] = field(default_factory=dict)
+    failures: Mapping[Target, Failure] = field(default_factory=dict)
+    sizes: Mapping[Target, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What to do about a row. `variables` are the whole mutation's; None writes nothing ("unchanged", "refused")."""
+    """What to do about a row. `variables` are the whole mutation's; None writes nothing ("unchanged", "refused").
+
+    `approval` is the one that lets it un-block.
+    """
 
     action: Action
     reason: str = ""
-    variables: Mapping[str, Any] | None = None
+    variables: Mapping[str, Any] | None = field(default=None, repr=False)
+    approval: Approval | None = None
 
 
 @dataclass(frozen=True)
 class Export(Generic[Wish]):
-    """One kind of row. `decide` is given what Volt holds now (None: nothing); `differences` names where an answer
-    is not what was sent."""
+    """One kind of row. `wish` reads a row or raises Refusal; `decide` is given what Volt holds now (None: nothing).
 
-    name: Literal["contacts", "lists"]
+    `differences` names where an answer is not what was sent, `held` what the warehouse holds in Volt's own form.
+    """
+
+    name: Name
     query: str
     mutation: str
-    target: Callable[[Wish], tuple[str, str]]  # account phone, the row's key within it
+    batch: int  # rows in one document
+    wish: Callable[[Mapping[str, Any], Facts], Wish]
+    target: Callable[[Mapping[str, Any]], Target]
     asked: Callable[[Wish], Mapping[str, Any]]
-    decide: Callable[[Wish, Mapping[str, Any] | None], Decision]
+    decide: Callable[[Wish, Mapping[str, Any] | None, Facts], Decision]
     differences: Callable[[Mapping[str, Any], Mapping[str, Any]], list[str]]
+    held: Callable[[Mapping[str, Any]], dict[str, Any]]
+    needs: Callable[[Wish], Target | None] = lambda _wish: None  # what must be written before it
+
+
+@dataclass(frozen=True, slots=True)
+class Row(Generic[Wish]):
+    """A row of the export as it came in. Without a wish it is settled already: `settled` and `reason` say how.
+
+    `tries` counts its failures in a row so far; `digest` tells whether it is still the row that failed.
+    """
+
+    position: int
+    account_phone: str
+    key: str = field(repr=False)
+    digest: str
+    wish: Wish | None = None
+    settled: Literal["", "refused", "unchanged", "waits"] = ""
+    reason: str = ""
+    tries: int = 0
+
+    @property
+    def target(self) -> Target:
+        return self.account_phone, self.key
+
+
+@dataclass(frozen=True, slots=True)
+class Write(Generic[Wish]):
+    """A row that is about to be written: what Volt held when it was read just now, and what is meant."""
+
+    row: Row[Wish]
+    before: Mapping[str, Any] | None = field(repr=False)
+    read_at: datetime
+    decision: Decision
+
+    @property
+    def variables(self) -> Mapping[str, Any]:
+        return self.decision.variables or {}
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """What became of one row: a row of `volt_ops.pushes`. `before` is what Volt held, `after` what it answered.
 
-    `unknown`: the write may or may not have happened; the next push reads the row fresh and finds out.
+    `unknown`: the write may or may not have happened; the next push reads the row fresh and finds out. `waited`:
+    nothing was tried this time. `tries` counts the failures in a row, this one included.
     """
 
     export: str
+    position: int
     account_phone: str
-    row_key: str
+    row_key: str = field(repr=False)
+    row_digest: str
     action: Action
     outcome: Outcome
     reason: str = ""
-    before: Any = None
-    sent: Any = None
-    after: Any = None
+    tries: int = 0
+    waited: bool = False
+    before: Any = field(default=None, repr=False)
+    sent: Any = field(default=None, repr=False)
+    after: Any = field(default=None, repr=False)
+    asked_at: datetime | None = None  # when `after` was asked of Volt; without it, when `before` was
 
     @property
     def alarming(self) -> bool:
@@ -65,44 +149,12 @@ class Attempt:
         return self.outcome == "failed" and self.after is not None
 
 
-async def push(
-    volt: VoltClient, export: Export[Wish], wishes: Sequence[Wish], *, dry_run: bool = False
-) -> AsyncIterator[Attempt]:
-    """Push the rows in order; gives what became of each, and ends after an alarming one.
-
-    A dry run writes nothing and gives `sent` for what would be written. Raises VoltError when Volt cannot be read.
-    """
-    for start in range(0, len(wishes), _READ_AT_ONCE):
-        part = wishes[start : start + _READ_AT_ONCE]
-        replies = await volt.query_each(export.query, [export.asked(wish) for wish in part])
-        for wish, reply in zip(part, replies, strict=True):
-            attempt = await _push_one(volt, export, wish, reply, dry_run=dry_run)
-            yield attempt
-            if attempt.alarming:
-                return
+def masked(phone: str) -> str:
+    """A phone as it may be shown: +1918•••0107."""
+    return f"{phone[:5]}•••{phone[-4:]}" if len(phone) >= 11 else "•••"
 
 
-async def _push_one(volt: VoltClient, export: Export[Wish], wish: Wish, reply: Reply, *, dry_run: bool) -> Attempt:
-    account_phone, key = export.target(wish)
-    unread = reply.partial if reply.error is None or isinstance(reply.error, NotFound) else reply.error
-    if unread is not None:
-        reason = f"not written, since it could not be read: {unread}"
-        return Attempt(export.name, account_phone, key, "refused", "failed", reason)
-    decision = export.decide(wish, reply.value)
-
-    def became(outcome: Outcome, reason: str = decision.reason, after: Any = None) -> Attempt:
-        action, sent = decision.action, decision.variables
-        return Attempt(export.name, account_phone, key, action, outcome, reason, reply.value, sent, after)
-
-    if decision.variables is None:
-        return became("refused" if decision.action == "refused" else "unchanged")
-    if dry_run:
-        return became("sent")
-    try:
-        answer = (await volt.mutate(export.mutation, decision.variables)).value
-    except VoltError as error:
-        doubtful = isinstance(error, TransientError) and error.ambiguous
-        return became("unknown" if doubtful else "failed", str(error))
-    if wrong := export.differences(decision.variables, answer):
-        return became("failed", f"Volt's answer differs from what was meant: {', '.join(wrong)}", answer)
-    return became("sent", after=answer)
+def digest(value: Any) -> str:
+    """A short fingerprint of any JSON value."""
+    text = json.dumps(value, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:32]

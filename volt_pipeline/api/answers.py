@@ -139,6 +139,23 @@ def doubtful(operation: str, error: VoltError, *, executed: bool, deep: bool = F
     return doubt
 
 
+def answered(document: Document, verdict: Verdict, asked_at: datetime) -> list[Reply]:
+    """The replies to a mutation that was sent for several items: what no answer proves is ambiguous."""
+    replies = []
+    for key in document.keys:
+        if verdict.values.get(key) is not None:
+            replies.append(Reply(verdict.values[key], asked_at, partial=verdict.partial.get(key)))
+            continue
+        failed = verdict.failed.get(key)
+        if failed is None:
+            words = "Another item of its document failed, so Volt does not say whether this one was carried out."
+            error: VoltError = TransientError(document.operation, words, ambiguous=True, beside=True)
+        else:
+            error = doubtful(document.operation, failed, executed=True, deep=key in verdict.deep)
+        replies.append(Reply(None, asked_at, error))
+    return replies
+
+
 def undescribed(operation: str, error: VoltError, exchange: Exchange, *, proven: bool) -> VoltError:
     """The error of an introspection: ContractError where Volt answers but does not describe itself.
 

@@ -22,7 +22,7 @@ from gql import Client
 from gql.transport.exceptions import TransportError, TransportQueryError
 
 from volt_pipeline.api import documents
-from volt_pipeline.api.answers import Reply, Verdict, doubtful, judge, unanswered, undescribed
+from volt_pipeline.api.answers import Reply, Verdict, answered, doubtful, judge, unanswered, undescribed
 from volt_pipeline.api.batch import Batch, Call, Learned
 from volt_pipeline.api.documents import WHOLE, Document, Request
 from volt_pipeline.api.errors import ContractError, RateLimited, TransientError, Unreachable, VoltError
@@ -180,6 +180,27 @@ class VoltClient:
                     return Reply(verdict.values[operation], call.asked_at, partial=verdict.partial.get(operation))
                 deep = operation in verdict.deep
                 failure = doubtful(operation, verdict.failed[operation], executed=True, deep=deep)
+        raise failure
+
+    async def mutate_each(self, operation: str, variables: Sequence[Mapping[str, Any]]) -> list[Reply]:
+        """Send one mutation for several items in one document, once; the replies come in the items' order.
+
+        For mutations that can be read back. Where Volt tells the items apart, each item's error is in its reply; an
+        ambiguous one (TransientError) has `because` where Volt blames that item, and is `beside` where another item
+        of the document left this one without an answer. What concerns them all is raised, as `mutate` raises it.
+        """
+        document = documents.aliased_mutation(operation, len(variables))
+        for item in variables:
+            documents.mutation(operation).check(item)
+        call = self._prepare(document, documents.spread(variables))
+        failure: VoltError
+        async with self._pacing.slot():
+            try:
+                verdict = await self._once(call, self._deadline)
+            except VoltError as error:
+                failure = doubtful(operation, error, executed=call.exchange.executed)
+            else:
+                return answered(document, verdict, call.asked_at)
         raise failure
 
     def _prepare(self, asked: Document, variables: Mapping[str, Any]) -> Call:

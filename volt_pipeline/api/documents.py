@@ -115,11 +115,25 @@ def mutation(operation: str) -> Document:
 def aliased(operation: str, copies: int, without: frozenset[str] = WHOLE) -> Document:
     """One document that asks a query `copies` times: `data` will have the keys a0, a1, …; `$to` becomes `$to_0`, ….
 
-    Raises ValueError for a mutation: a failing alias may hide what the others did.
+    Raises ValueError for a mutation: a failing alias may hide what the others did (`aliased_mutation`).
     """
     definition = _operation(operation, without)
     if definition.operation is not OperationType.QUERY:
         raise ValueError(f"{operation} is a mutation: it is sent alone, never many in one document")
+    return _copies(operation, definition, copies, without)
+
+
+@lru_cache(maxsize=256)
+def aliased_mutation(operation: str, copies: int) -> Document:
+    """One document that holds a mutation `copies` times, under aliases as in `aliased`. ValueError for a query.
+
+    Only for what may be read back: where one alias fails, nothing tells what the others did.
+    """
+    mutation(operation)
+    return _copies(operation, _operation(operation, WHOLE), copies, WHOLE)
+
+
+def _copies(operation: str, definition: OperationDefinitionNode, copies: int, without: frozenset[str]) -> Document:
     many = OperationDefinitionNode(
         operation=definition.operation,
         name=definition.name,

@@ -66,6 +66,7 @@ class TransientError(VoltError):
 
     `ambiguous` says that the request may have been carried out: it left, and nothing proves that it was refused.
     `timed_out` says that the time allowed for one request passed. `because` is what Volt itself said, if it did.
+    `beside` says that Volt answered, but with an error of another item only.
     """
 
     retryable = True
@@ -80,11 +81,13 @@ class TransientError(VoltError):
         ambiguous: bool = False,
         timed_out: bool = False,
         because: VoltError | None = None,
+        beside: bool = False,
     ) -> None:
         super().__init__(operation, message, whole=whole, retry_after=retry_after)
         self.ambiguous = ambiguous
         self.timed_out = timed_out
         self.because = because
+        self.beside = beside
 
 
 class Unreachable(TransientError):

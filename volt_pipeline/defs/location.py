@@ -5,7 +5,7 @@ from typing import Any
 import dagster as dg
 
 from volt_pipeline import settings as environment
-from volt_pipeline.defs.activation import push_job
+from volt_pipeline.defs.activation import ACTIVATION, push_checks, push_job
 from volt_pipeline.defs.assets import QUERIES, RAW, volt_raw
 from volt_pipeline.defs.checks import volt_raw_checks
 from volt_pipeline.defs.drift import drift_job, schema_drift
@@ -19,16 +19,18 @@ def build(pipeline: Pipeline | None = None, *, with_dbt: bool = True) -> dg.Defi
     assets: list[Any] = [*QUERIES, volt_raw]
     resources: dict[str, Any] = {"pipeline": pipeline or Pipeline()}
     made = [spec.key for spec in RAW]
+    checks: list[Any] = [volt_raw_checks, schema_drift]
     if with_dbt:
         from volt_pipeline.defs.dbt import build_assets  # takes seconds to import
 
         models, resources["dbt"] = build_assets(environment.home())
-        assets.append(models)
+        assets += [models, *ACTIVATION]
+        checks.append(push_checks)
         made.extend(models.keys - set().union(*models.asset_deps.values()))  # those that nothing is made from
     assets.append(build_verdict(made))
     return dg.Definitions(
         assets=assets,
-        asset_checks=[volt_raw_checks, schema_drift],
+        asset_checks=checks,
         jobs=[sync_job, refresh_job, push_job, drift_job],
         schedules=[sync_schedule, push_schedule, drift_schedule],
         resources=resources,

@@ -9,12 +9,14 @@ from typing import Any, TypeVar
 import psycopg
 
 from volt_pipeline import settings as environment
+from volt_pipeline.activate.guard import Guard
 from volt_pipeline.api.client import VoltClient
 from volt_pipeline.extract.reader import Observer
-from volt_pipeline.push import PushReport, push
+from volt_pipeline.push import PushReport, plan, push
 from volt_pipeline.report import SyncReport
 from volt_pipeline.sync import TABLES, first_cause, silent, sync
 from volt_pipeline.warehouse.postgres import conninfo
+from volt_pipeline.warehouse.pushes import PushVerdict, find_plan, push_verdicts
 from volt_pipeline.warehouse.queries import query
 from volt_pipeline.workplace import Workplace, warehouse, workplace
 
@@ -72,14 +74,48 @@ class Pipeline:
 
         return self._asked_of_volt(accounts, work)
 
-    def push(self, run_id: str, export: str, accounts: Collection[str] = (), *, dry_run: bool = False) -> PushReport:
+    def plan(self, run_id: str, export: str, accounts: Collection[str] = ()) -> PushReport:
+        """Plan the push of one export; see `volt_pipeline.push.plan`."""
+        with self.open(accounts) as place:
+            return plan(place.warehouse_url, place.phones, export, run_id=run_id)
+
+    def push(
+        self,
+        run_id: str,
+        export: str,
+        accounts: Collection[str] = (),
+        *,
+        plan_id: str = "",
+        exactly: bool = False,
+        permitted: int | None = None,
+    ) -> PushReport:
         """Push one export; see `volt_pipeline.push.push`."""
 
         async def work(place: Workplace, volt: VoltClient) -> PushReport:
-            url, phones = place.warehouse_url, place.phones
-            return await push(volt, url, phones, export, run_id=run_id, dry_run=dry_run, observe=self.observe)
+            settings = place.settings
+            return await push(
+                volt,
+                place.warehouse_url,
+                place.phones,
+                export,
+                run_id=run_id,
+                plan_id=plan_id,
+                exactly=exactly,
+                guard=Guard(settings.push_max_share, settings.push_max_shrink, permitted),
+                observe=self.observe,
+            )
 
         return self._asked_of_volt(accounts, work)
+
+    def planned_export(self, plan_id: str) -> str:
+        """Which export a stored plan is of."""
+        with self.open_warehouse() as place:
+            return find_plan(place.warehouse_url, plan_id).export
+
+    def push_verdicts(self, run_id: str | None = None) -> list[PushVerdict]:
+        """How the pushes of a run ended; without a run, the last push of each export."""
+        with self.open_warehouse() as place:
+            return push_verdicts(place.warehouse_url, run_id)
 
     def ask(self, question: Callable[[VoltClient], Coroutine[Any, Any, Report]]) -> Report:
         """What Volt answers to one question that no warehouse is needed for."""

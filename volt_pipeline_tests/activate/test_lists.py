@@ -16,20 +16,25 @@ from volt_pipeline.api.inputs import ListQueryOperator
 
 ACCOUNT = "+15555554321"
 NUMBERS = st.integers(-(2**40), 2**40) | st.floats(allow_nan=False, allow_infinity=False)
-VALUES = st.one_of(NUMBERS, st.booleans(), st.sampled_from(["", "gold", "5", "5.0", "true", "null", '"', "ünï"]))
-RULES = st.fixed_dictionaries(
-    {
-        "field": st.sampled_from(["tier", "purchases"]),
-        "operator": st.sampled_from([str(operator) for operator in ListQueryOperator]),
-        "value": VALUES,
-    }
-)
+TEXTS = st.sampled_from(["", "gold", "5", "5.0", "true", "null", '"', "ünï"])
+SUITING = {
+    **dict.fromkeys(("gt", "gte", "lt", "lte", "eq", "neq"), NUMBERS),
+    **dict.fromkeys(("bf", "af"), st.dates().map(str)),
+    **dict.fromkeys(("is", "has", "nc"), TEXTS),
+}
+
+
+@st.composite
+def rules(draw: st.DrawFn) -> dict[str, Any]:
+    operator = draw(st.sampled_from([str(operator) for operator in ListQueryOperator]))
+    field = draw(st.sampled_from(["tier", "purchases"]))
+    return {"field": field, "operator": operator, "value": draw(SUITING[operator])}
 
 
 @st.composite
 def wanted(draw: st.DrawFn) -> ListWish:
     term = draw(st.none() | st.sampled_from(["", "Ann"]))
-    return ListWish(ACCOUNT, "VIP", draw(st.sampled_from(["All", "Gold"])), term, tuple(draw(st.lists(RULES))))
+    return ListWish(ACCOUNT, "VIP", draw(st.sampled_from(["All", "Gold"])), term, tuple(draw(st.lists(rules()))))
 
 
 def wish(*rules: Mapping[str, Any], **values: Any) -> ListWish:
@@ -89,17 +94,28 @@ def test_a_rule_that_volt_does_not_know_is_refused(bad: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("value", "held"), [(5, "5"), (5, "5.0"), (5.0, "5"), (5, 5), ("gold", '"gold"'), ("gold", "gold"), (True, "true")]
+    ("operator", "value", "held"),
+    [
+        ("eq", 5, "5"),
+        ("eq", 5, "5.0"),
+        ("eq", 5.0, "5"),
+        ("eq", "5", "5"),
+        ("eq", 5, 5),
+        ("is", "gold", '"gold"'),
+        ("is", "gold", "gold"),
+        ("is", True, "true"),
+    ],
 )
-def test_rules_compare_by_value_however_volt_spells_it(value: Any, held: Any) -> None:
-    current = {"querySourceListName": "All", "queryCustomFields": [{**rule(), "queryValue": held}]}
-    assert decide(wish(rule(value=value)), current).action == "unchanged"
+def test_rules_compare_by_value_however_volt_spells_it(operator: str, value: Any, held: Any) -> None:
+    current = {"querySourceListName": "All", "queryCustomFields": [{**rule(operator=operator), "queryValue": held}]}
+    types = {"tier": frozenset({"boolean"})} if value is True else {}
+    assert decide(wish(rule(operator=operator, value=value)), current, types).action == "unchanged"
 
 
-@pytest.mark.parametrize(("value", "held"), [(5, "6"), ("5", "5"), (True, "1"), (True, '"true"'), (None, '""')])
-def test_rules_of_another_value_are_another_definition(value: Any, held: Any) -> None:
-    current = {"querySourceListName": "All", "queryCustomFields": [{**rule(), "queryValue": held}]}
-    assert decide(wish(rule(value=value)), current).reason == "changed: rules"
+@pytest.mark.parametrize(("operator", "value", "held"), [("eq", 5, "6"), ("is", "5", "5"), ("is", "true", "true")])
+def test_rules_of_another_value_are_another_definition(operator: str, value: Any, held: Any) -> None:
+    current = {"querySourceListName": "All", "queryCustomFields": [{**rule(operator=operator), "queryValue": held}]}
+    assert decide(wish(rule(operator=operator, value=value)), current).reason == "changed: rules"
 
 
 def test_the_order_of_rules_does_not_matter_and_their_number_does() -> None:

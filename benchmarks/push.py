@@ -1,0 +1,163 @@
+"""How fast a push writes 2,000 changed contacts, beside a bare loop that sends the same aliased documents.
+
+    make bench        or        .venv/bin/python benchmarks/push.py [contacts]
+
+The bare loop sends pre-rendered documents of 25 mutations, as many at once as a push does, and reads nothing, decides
+nothing, compares nothing and records nothing. What a push spends on its writes is the whole push less one that finds
+everything unchanged. The sandbox serves from a process of its own, the warehouse is an embedded Postgres.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import statistics
+import sys
+import tempfile
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import psycopg
+
+from volt_pipeline.activate.guard import Guard
+from volt_pipeline.activate.planning import WRITERS
+from volt_pipeline.api import documents
+from volt_pipeline.api.client import VoltClient
+from volt_pipeline.api.inputs import ContactInput
+from volt_pipeline.push import push
+from volt_pipeline.sandbox.server import TOKEN, serve
+from volt_pipeline.sandbox.world import World
+from volt_pipeline.warehouse.embedded import EmbeddedPostgres
+from volt_pipeline.warehouse.postgres import prepare
+
+BATCH, ROUNDS = 25, 5
+LATENCIES_MS = (0, 50)
+
+
+def _serve(latency_ms: float, told: Any) -> None:
+    world = World.create(seed=1, accounts=1, contacts=20, now=datetime.now(UTC))
+    phone = world.accounts[0].primary_phone
+    serve(world, latency_ms=latency_ms, on_ready=lambda url: told.put((url, phone)))
+
+
+@contextmanager
+def sandbox(latency_ms: float) -> Iterator[tuple[str, str]]:
+    """A sandbox in its own process: its address, and the phone of its account."""
+    context = get_context("spawn")
+    told = context.Queue()
+    process = context.Process(target=_serve, args=(latency_ms, told), daemon=True)
+    process.start()
+    try:
+        yield told.get(timeout=60)
+    finally:
+        process.terminate()
+        process.join()
+
+
+def contacts(count: int, account: str, version: int) -> list[ContactInput]:
+    """So many contacts; another version, another value of a field."""
+    return [
+        ContactInput(f"Contact {at}", f"+1918{2_000_000 + at}", account, {"version": str(version)}, False)
+        for at in range(count)
+    ]
+
+
+async def bare(url: str, wanted: Sequence[ContactInput], *, reads: bool) -> float:
+    """Seconds that the plain loop takes to send the documents; with `reads`, one of readings before each."""
+    bodies = [_bodies(wanted[start : start + BATCH], reads=reads) for start in range(0, len(wanted), BATCH)]
+    waiting = iter(bodies)
+    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+    async with aiohttp.ClientSession(headers=headers) as session:
+
+        async def work() -> None:
+            for several in waiting:
+                for body in several:
+                    async with session.post(url, data=body) as answer:
+                        if "errors" in await answer.json():
+                            raise RuntimeError("the bare loop met an error")
+
+        started = time.perf_counter()
+        await asyncio.gather(*(work() for _ in range(WRITERS)))
+        return time.perf_counter() - started
+
+
+def _bodies(part: Sequence[ContactInput], *, reads: bool) -> list[bytes]:
+    asked = [{"primaryPhone": each.account_phone, "phoneNumber": each.phone_number} for each in part]
+    write = documents.aliased_mutation("createOrUpdateContact", len(part))
+    made = [_body(write, [each.variables() for each in part])]
+    return [_body(documents.aliased("contact", len(part)), asked), *made] if reads else made
+
+
+def _body(document: documents.Document, items: Sequence[dict[str, Any]]) -> bytes:
+    return json.dumps({"query": document.text, "variables": documents.spread(items)}).encode()
+
+
+def publish(url: str, wanted: Sequence[ContactInput]) -> None:
+    """Make the export hold these contacts, of an account that is known, so that what Volt answers is loaded."""
+    with psycopg.connect(url, autocommit=True) as connection:
+        account = "INSERT INTO volt.accounts (id, primary_phone) VALUES ('1', %s) ON CONFLICT DO NOTHING"
+        connection.execute(account, [wanted[0].account_phone])
+        connection.execute("CREATE SCHEMA IF NOT EXISTS volt_exports")
+        connection.execute("DROP TABLE IF EXISTS volt_exports.export_contacts")
+        connection.execute(
+            "CREATE TABLE volt_exports.export_contacts "
+            "(account_phone text, phone_number text, name text, custom_fields jsonb, blocked boolean)"
+        )
+        with connection.cursor().copy("COPY volt_exports.export_contacts FROM STDIN") as copy:
+            for each in wanted:
+                copy.write_row(
+                    (each.account_phone, each.phone_number, each.name, json.dumps(dict(each.custom_fields)), None)
+                )
+
+
+async def pushed(api: str, url: str, account: str, count: int) -> tuple[float, int]:
+    """Seconds that a push takes, and how many requests wrote."""
+    async with VoltClient(api, TOKEN) as volt:
+        started = time.perf_counter()
+        report = await push(volt, url, [account], "contacts", run_id=uuid.uuid4().hex, guard=Guard(permitted=count))
+        seconds = time.perf_counter() - started
+        if not report.clean or report.count("sent") not in (0, count):
+            raise RuntimeError(f"the push went wrong: {report}")
+        return seconds, volt.usage.by_operation["createOrUpdateContact"]
+
+
+def measure(latency_ms: float, url: str, count: int) -> None:
+    """One line: the medians of some rounds, in which each takes its turn."""
+    with sandbox(latency_ms) as (api, account):
+        found: dict[str, list[float]] = {name: [] for name in ("bare", "with reads", "push", "unchanged")}
+        documents_sent = 0
+        asyncio.run(bare(api, contacts(count, account, 0), reads=True))  # all exist from now on
+        for version in range(1, ROUNDS * 3, 3):
+            found["bare"].append(asyncio.run(bare(api, contacts(count, account, version), reads=False)))
+            found["with reads"].append(asyncio.run(bare(api, contacts(count, account, version + 1), reads=True)))
+            publish(url, contacts(count, account, version + 2))
+            seconds, documents_sent = asyncio.run(pushed(api, url, account, count))
+            found["push"].append(seconds)
+            found["unchanged"].append(asyncio.run(pushed(api, url, account, count))[0])
+        bare_, reads, whole, idle = (statistics.median(each) for each in found.values())
+        print(
+            f"{latency_ms:>4.0f} ms  bare writes {bare_:5.2f} s, with reads {reads:5.2f} s | push {whole:5.2f} s, "
+            f"of an unchanged export {idle:5.2f} s, {documents_sent} write requests | "
+            f"writes {(whole - idle) / bare_:.2f}x, whole push {whole / reads:.2f}x"
+        )
+
+
+def main() -> None:
+    """Print one line a latency."""
+    count = int(sys.argv[1]) if len(sys.argv) > 1 else 2_000
+    print(f"{count:,} changed contacts, {BATCH} a document, {WRITERS} documents at once, median of {ROUNDS} rounds:")
+    with tempfile.TemporaryDirectory() as home, EmbeddedPostgres(Path(home)).running() as url:
+        prepare(url)
+        for latency_ms in LATENCIES_MS:
+            measure(latency_ms, url, count)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,18 @@
+"""Pushes: stored plans, approvals for un-blocking, and what a retry must know of the attempt before."""
+
+from pathlib import Path
+
+from alembic import op
+
+revision = "0002"
+down_revision = "0001"
+branch_labels = None
+depends_on = None
+
+
+def upgrade() -> None:
+    op.execute(Path(__file__).with_suffix(".sql").read_text(encoding="utf-8"))
+
+
+def downgrade() -> None:
+    raise NotImplementedError("State is not thrown away by a downgrade; restore a backup instead.")
