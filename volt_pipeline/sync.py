@@ -14,7 +14,7 @@ from datetime import UTC, datetime
 
 from volt_pipeline import catalog
 from volt_pipeline.api.client import Reply, VoltClient
-from volt_pipeline.api.errors import ContractError
+from volt_pipeline.api.errors import ContractError, ServerError, VoltError
 from volt_pipeline.batch import Batch, Discovery, Reject
 from volt_pipeline.extract.conversations import feed, walk_conversations
 from volt_pipeline.extract.frontier import Frontier
@@ -74,24 +74,22 @@ async def sync(
     return report
 
 
-Arrival = tuple[Account, Reply | ContractError]  # an account, and its inbox's first page or why there is none
+Arrival = tuple[Account, Reply | VoltError]  # an account, and its inbox's first page or why there is none
 
 
-async def _arrive(volt: VoltClient, phone: str) -> tuple[str, Account | None, Reply | ContractError]:
+async def _arrive(volt: VoltClient, phone: str) -> tuple[str, Account | None, Reply | VoltError]:
     try:
         return phone, *await first_page(volt, phone)
-    except ContractError as error:
+    except (ContractError, ServerError) as error:  # about this query or this inbox: the rest can go on
         return phone, None, error
 
 
-async def _identified(
-    loader: Loader, met: Sequence[tuple[str, Account | None, Reply | ContractError]]
-) -> list[Arrival]:
+async def _identified(loader: Loader, met: Sequence[tuple[str, Account | None, Reply | VoltError]]) -> list[Arrival]:
     """Where the inbox query is refused, an account that is held already can still be read in other ways."""
     known = dict(await loader.fetch("accounts", {"phones": [phone for phone, _, _ in met]}))
     arrivals: list[Arrival] = []
     for phone, account, first in met:
-        if account is None and phone not in known and isinstance(first, ContractError):
+        if account is None and phone not in known and isinstance(first, VoltError):
             raise first
         arrivals.append((account or Account(known[phone], phone), first))
     return arrivals
@@ -147,9 +145,11 @@ async def _walk(reader: Reader, arrivals: Sequence[Arrival], *, workers: int) ->
     for _ in arrivals:
         await frontier.open()
 
-    async def one(account: Account, first: Reply | ContractError) -> None:
+    async def one(account: Account, first: Reply | VoltError) -> None:
         if isinstance(first, ContractError):
             await _record(reader, "inbox_items", first)
+        elif isinstance(first, VoltError):
+            await _set_aside(reader, account, first)
         else:
             await _walk_inbox(reader, account, first)
         if workers:
@@ -169,8 +169,13 @@ async def _walk_inbox(reader: Reader, account: Account, first: Reply) -> None:
         await walk_inbox(reader, account, first)
         await _record(reader, "inbox_items", None)
     except PageError as error:
-        reject = Reject("inbox_items", account.id, account.id, f"the inbox cannot be read to its end: {error}")
-        await reader.store.load(Batch(rejects=[reject]))
+        await _set_aside(reader, account, error)
+
+
+async def _set_aside(reader: Reader, account: Account, error: Exception) -> None:
+    """An inbox that cannot be read is a reject, until a walk of it is complete again; its account goes on."""
+    reason = f"the inbox cannot be read to its end: {error}"
+    await reader.store.load(Batch(rejects=[Reject("inbox_items", account.id, account.id, reason)]))
 
 
 def first_cause(error: BaseException) -> BaseException:

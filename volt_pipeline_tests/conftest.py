@@ -21,6 +21,10 @@ def server_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of the run's Postgres server (its maintenance database)."""
     home: Path = tmp_path_factory.mktemp("server")
     with EmbeddedPostgres(home).running() as url:
+        with psycopg.connect(url, autocommit=True) as connection:
+            for setting in ("fsync", "synchronous_commit", "full_page_writes"):  # nothing here outlives the run
+                connection.execute(sql.SQL("ALTER SYSTEM SET {} = off").format(sql.Identifier(setting)))
+            connection.execute("SELECT pg_reload_conf()")
         yield url
 
 

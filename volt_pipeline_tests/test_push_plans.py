@@ -10,6 +10,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import text
 
+from volt_pipeline import settings
 from volt_pipeline.activate.guard import Guard, PushAsks
 from volt_pipeline.sandbox.entities import Contact, Refused
 from volt_pipeline.sandbox.server import Sandbox, running
@@ -231,3 +232,15 @@ def test_a_database_of_the_first_migration_is_brought_up_to_date(database_url: s
     postgres.prepare(database_url)
     assert ask(database_url, "SELECT tries, waited FROM volt_ops.pushes") == [(0, False)]
     assert ask(database_url, "SELECT version_num FROM volt_ops.alembic_version") == [("0002",)]
+
+
+@pytest.mark.parametrize("text_", ["half", "1.5", "-0.1", "50%"])
+def test_a_share_that_is_none_is_a_mistake(text_: str) -> None:
+    with pytest.raises(settings.SettingsError, match="VOLT_PUSH_MAX_SHARE must be a share between 0 and 1"):
+        settings.load({"VOLT_PUSH_MAX_SHARE": text_})
+
+
+def test_the_shares_are_settings() -> None:
+    assert (settings.load({}).push_max_share, settings.load({}).push_max_shrink) == (0.5, 0.3)
+    given = settings.load({"VOLT_PUSH_MAX_SHARE": "0.05", "VOLT_PUSH_MAX_SHRINK": "1"})
+    assert (given.push_max_share, given.push_max_shrink) == (0.05, 1.0)

@@ -17,7 +17,7 @@ def waits(failure: Failure, digest: str, now: datetime) -> str:
         return ""
     if failure.tries >= MOST_TRIES:
         return f"given up after {failure.tries} tries, until its row in the export changes: {failure.reason}"
-    if failure.tries <= 1:
+    if failure.tries <= 1 or failure.outcome == "unknown":  # a fresh reading finds out
         return ""
     due = failure.at + min(LONGEST_WAIT, FIRST_WAIT * 2 ** (failure.tries - 2))
     if now < due:

@@ -1,8 +1,8 @@
 """Reading around what Volt cannot give: one bad field costs one row, not a page.
 
 A null where Volt promises none takes everything up to the next nullable field with it: a whole conversation, or an
-inbox item's contact. The error says where it stood. The page is asked again without the suspect field, then each thing on it
-by itself: those that come whole are taken whole, and what stays is stored without the field and put on record.
+inbox item's contact. The error says where it stood. The page is asked again without the suspect field, then each thing
+on it by itself: those that come whole are taken whole, and what stays is stored without the field and put on record.
 """
 
 from __future__ import annotations

@@ -164,8 +164,10 @@ def take_message(
     account_id: str,
     contact_phone: str,
     flaw: str = "",
+    *,
+    key: str = "",
 ) -> tuple[Any, ...] | None:
-    """Add a message, read through a conversation, and the wave and pool number that it shows.
+    """Add a message, read through a conversation or by its id (`key`), and the wave and pool number that it shows.
 
     A text between two of our own accounts stands in both conversations and is stored once, under the sender's.
     """
@@ -182,6 +184,7 @@ def take_message(
         MESSAGES,
         message,
         asked_at,
+        key=key,
         phone=contact_phone,
         flaw=flaw,
         account_id=account_id,

@@ -175,10 +175,9 @@ def _take(
             if at in around.flaws:  # Volt failed to name the contact, which is not to say that it is gone
                 batch.rejects.append(Reject(CONTACTS.name, account.id, "", around.flaws[at], json_text(item)))
             continue
-        # An item that lacks a part is stored nevertheless: it tells that its conversation moved.
-        made = put(
-            batch, INBOX_ITEMS, item, page.asked_at, lack=_of("InboxMessage", around.lacking), account_id=account.id
-        )
+        # An item that lacks a part is stored nevertheless: it tells that there is a conversation, and that it moved.
+        lack = _of("InboxMessage", around.lacking)
+        made = put(batch, INBOX_ITEMS, item, page.asked_at, lack=lack, in_part=True, account_id=account.id)
         times.append(made[INBOX_ITEMS.column_names.index("last_message_time")] if made else None)
         take_contact(reader, batch, account, contact, page.asked_at, around.flaws.get(at, ""))
     return times

@@ -17,9 +17,10 @@ from volt_pipeline.batch import Batch, Discovery, Reading, Reject, Target
 from volt_pipeline.catalog import CONTACTS, LISTS, MESSAGES, WAVE_LISTS, WAVES, WEBHOOKS
 from volt_pipeline.errors import ExplainedError
 from volt_pipeline.extract.around import in_words, without_suspects
+from volt_pipeline.extract.conversations import take_message
 from volt_pipeline.extract.inbox import take_contact
 from volt_pipeline.extract.reader import Account, Reader, put
-from volt_pipeline.extract.rows import is_final, lists_of, unescape
+from volt_pipeline.extract.rows import lists_of, unescape
 
 _AT_ONCE = 500  # look-ups answered before a commit: bounds memory
 
@@ -36,6 +37,7 @@ class Lookup:
     table: str
     variables: Callable[[Target], Mapping[str, Any]]
     take: Callable[[Batch, Any, datetime, Target, str], str]
+    accounts: Sequence[str] = ()
 
 
 class TokenSeesNothing(ExplainedError):
@@ -61,7 +63,7 @@ async def look_up(reader: Reader, lookup: Lookup, targets: Sequence[Target]) -> 
 async def _believe(reader: Reader, lookup: Lookup, answers: Sequence[tuple[Target, Reply]]) -> None:
     """Nulls count only beside something of the same account that Volt does show: else the token may be revoked.
 
-    One witness of several suffices: it may happen to be gone itself.
+    One witness of several suffices: it may happen to be gone itself. An account that has none borrows the others'.
     """
     seen = {target.account_id for target, reply in answers if reply.value is not None}
     doubtful = {target.account_id for target, reply in answers if _absent(reply)} - seen
@@ -69,11 +71,15 @@ async def _believe(reader: Reader, lookup: Lookup, answers: Sequence[tuple[Targe
         return
     absent = [target.key for target, reply in answers if _absent(reply)]
     canaries = await reader.store.canaries(lookup.kind, sorted(doubtful), absent)
+    alone = doubtful - {canary.account_id for canary in canaries}
+    if alone and not seen:
+        canaries += await reader.store.canaries(lookup.kind, sorted(set(lookup.accounts) - doubtful), absent)
     replies = await reader.volt.query_each(lookup.operation, [lookup.variables(canary) for canary in canaries])
     singing = {canary.account_id for canary, reply in zip(canaries, replies, strict=True) if reply.value is not None}
-    if silent := {canary.account_id for canary in canaries} - singing:
+    silent = (doubtful - alone) - singing
+    if silent or (canaries and not singing):
         raise TokenSeesNothing(
-            f"Volt answers with nothing about the {lookup.table} of {len(silent)} account(s), not even about what it "
+            f"Volt answers with nothing about the {lookup.table} of {len(doubtful)} account(s), not even about what it "
             "showed before. The token may have lost its rights: check VOLT_API_TOKEN. Nothing was taken for deleted."
         )
 
@@ -144,6 +150,7 @@ async def read_lists(reader: Reader, accounts: Sequence[Account]) -> None:
         LISTS.name,
         lambda target: {"primaryPhone": phones[target.account_id], "listName": unescape(target.key)},
         take,
+        list(phones),
     )
     asked: set[Target] = set()
     while due := [target for target in await reader.store.due("list", list(phones)) if target not in asked]:
@@ -155,22 +162,13 @@ async def settle_messages(reader: Reader, accounts: Sequence[Account]) -> None:
     """Ask again for the messages whose status may still change."""
 
     def take(batch: Batch, message: Any, asked_at: datetime, target: Target, flaw: str) -> str:
-        made = put(
-            batch,
-            MESSAGES,
-            message,
-            asked_at,
-            key=target.key,
-            phone=target.contact_phone,
-            flaw=flaw,
-            account_id=target.account_id,
-            contact_phone=target.contact_phone,
-            is_final=is_final(message),
-        )
+        place = (target.account_id, target.contact_phone)
+        made = take_message(reader, batch, message, asked_at, *place, flaw, key=target.key)
         return str(made[0]) if made else ""
 
-    lookup = Lookup("message", "message", MESSAGES.name, lambda target: {"id": target.key}, take)
-    await look_up(reader, lookup, await reader.store.due("message", [account.id for account in accounts]))
+    ids = [account.id for account in accounts]
+    lookup = Lookup("message", "message", MESSAGES.name, lambda target: {"id": target.key}, take, ids)
+    await look_up(reader, lookup, await reader.store.due("message", ids))
 
 
 async def sweep_contacts(reader: Reader, accounts: Sequence[Account]) -> None:
@@ -187,6 +185,7 @@ async def sweep_contacts(reader: Reader, accounts: Sequence[Account]) -> None:
         CONTACTS.name,
         lambda target: {"primaryPhone": by_id[target.account_id].phone, "phoneNumber": target.contact_phone},
         take,
+        list(by_id),
     )
     await look_up(reader, lookup, await reader.store.due("contact", list(by_id)))
 

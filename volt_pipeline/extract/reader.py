@@ -89,19 +89,26 @@ def put(
     phone: str = "",
     flaw: str = "",
     lack: str = "",
+    in_part: bool = False,
     **ours: Any,
 ) -> Row | None:
     """Map one of Volt's objects and add it to the batch; what cannot be stored is added as a reject. Gives the row.
 
     With a `flaw` (a part that Volt could not give) the row is stored only where none is held, and is a reject too;
-    with a `lack` it is stored over what is held, and is a reject too. `account` and `key` are what it was asked for by.
+    with a `lack`, or refused fields where it may be stored `in_part`, it is stored over what is held, and is a reject
+    too. `account` and `key` are what it was asked for by.
     """
-    reason, made = flaw or lack, None
-    try:
-        made = row(stream, source, asked_at, ours)
+    reason, made, part = flaw or lack, None, source
+    while made is None:
+        try:
+            made = row(stream, part, asked_at, ours)
+        except RowError as error:
+            reason = str(error)
+            if not (in_part and error.field):
+                break
+            part = {name: value for name, value in part.items() if name != error.field}
+    if made is not None:
         batch.add(stream, made, flawed=bool(flaw))
-    except RowError as error:
-        reason = str(error)
     if reason:
         batch.rejects.append(
             Reject(

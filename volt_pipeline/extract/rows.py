@@ -26,7 +26,9 @@ _ESCAPED = re.compile(r"(\\+)u(0000|d[89a-f][0-9a-f]{2})")
 
 
 class RowError(Exception):
-    """A row that cannot be stored: names the field, never its value."""
+    """A row that cannot be stored: names the field, never its value. `field` is the one that a row could do without."""
+
+    field = ""
 
 
 def escape(text: str) -> str:
@@ -178,7 +180,9 @@ def row(stream: Stream, source: Any, asked_at: datetime, ours: Mapping[str, Any]
                 value = value.get(below) if isinstance(value, dict) else None
             values.append(ours.get(name) if value is None else convert(value))
     except RowError as error:
-        raise RowError(f"{field} {error}") from None
+        refused = RowError(f"{field} {error}")
+        refused.field = field
+        raise refused from None
     for name in stream.key:
         if values[stream.column_names.index(name)] in (None, ""):
             raise RowError(f"{name} is missing")

@@ -110,9 +110,10 @@ class FaultyExecution:
 
 
 def _reached(data: Any, keys: list[str | int]) -> dict[str, Any] | None:
-    """The object at a path, unless an error has made a null of it or of something above."""
+    """The object at a path, unless an error or another fault has made something else of it or of what is above."""
     for key in keys:
-        if data is None or (isinstance(data, dict) and key not in data):
+        whole = key in data if isinstance(data, dict) else isinstance(data, list) and isinstance(key, int)
+        if not whole:
             return None
         data = data[key]
     return data if isinstance(data, dict) else None

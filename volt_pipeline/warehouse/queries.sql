@@ -198,7 +198,7 @@ WHERE r.kind = 'contact' AND r.key = ANY(%(keys)s) AND r.misses >= 3 AND c.id = 
   AND EXISTS (
     SELECT FROM volt.contacts AS other
     JOIN volt_ops.readings AS seen ON seen.kind = 'contact' AND seen.key = other.id AND seen.misses = 0
-    WHERE other.account_id = c.account_id AND other.deleted_at IS NULL
+    WHERE other.deleted_at IS NULL
   )
 RETURNING c.id
 
@@ -210,7 +210,7 @@ WHERE r.kind = 'message' AND r.key = ANY(%(keys)s) AND r.misses >= 3 AND m.id = 
   AND EXISTS (
     SELECT FROM volt.messages AS other
     LEFT JOIN volt_ops.readings AS seen ON seen.kind = 'message' AND seen.key = other.id
-    WHERE other.account_id = m.account_id AND other.deleted_at IS NULL AND coalesce(seen.misses, 0) = 0
+    WHERE other.deleted_at IS NULL AND coalesce(seen.misses, 0) = 0
   )
 
 -- name: bury_waves

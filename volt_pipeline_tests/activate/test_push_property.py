@@ -181,7 +181,7 @@ def test_every_push_keeps_consent_and_fields_and_accounts_for_every_row(
     assert written <= {each.row_key for each in ledger.attempts if each.outcome in ("sent", "unknown")}
 
 
-@settings(max_examples=1500, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=1000, deadline=None, suppress_health_check=list(HealthCheck))
 @given(STATES, ROWS, st.sampled_from(["merge", "replace"]))
 def test_a_second_push_writes_nothing(state: dict[str, dict[str, Any]], rows: list[dict[str, Any]], mode: str) -> None:
     volt = MemoryVolt(copied(state), mode)

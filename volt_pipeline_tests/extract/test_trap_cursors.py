@@ -29,17 +29,17 @@ def longest(trap: Trap) -> Contact:
 
 @pytest.mark.parametrize("faults", CURSORS.values(), ids=CURSORS)
 async def test_a_cursor_that_leads_nowhere_ends_the_walk_and_says_so(trap: Trap, faults: dict[str, Any]) -> None:
-    trap.begin(contacts=4, inbox_page=1, conversation_page=4)
+    trap.begin(contacts=4, inbox_page=1, conversation_page=2)
     vars(trap.faults).update(faults)
     for _ in range(2):
         await trap.sync()
         assert trap.outcome == "rejected"
         assert {stream for stream, _, _ in trap.rejects} == {"inbox_items", "conversations"}
-        assert len(trap.held("messages")) >= 4  # what could be read is kept
+        assert len(trap.held("messages")) >= 2  # what could be read is kept
     await trap.heal()
 
 
-@pytest.mark.parametrize("name", CURSORS)
+@pytest.mark.parametrize("name", ["stuck", "lost at once", "expiring"])
 async def test_news_are_read_although_cursors_lead_nowhere(trap: Trap, name: str) -> None:
     """An early stop needs no cursor, and a whole walk that fails takes nothing away."""
     world = trap.begin(contacts=12, inbox_page=3, conversation_page=4)
@@ -58,7 +58,7 @@ async def test_news_are_read_although_cursors_lead_nowhere(trap: Trap, name: str
 
 
 async def test_a_cursor_that_expired_between_two_syncs_costs_one_walk_from_the_top(trap: Trap) -> None:
-    trap.begin(contacts=2, conversation_page=3)
+    trap.begin(conversation_page=3, longest=20)
     await trap.killed("conversations", workers=1)
     assert trap.ask("SELECT count(*) FROM volt_ops.walks WHERE cursor IS NOT NULL") != [(0,)]
     trap.ask("UPDATE volt_ops.walks SET cursor = 'no cursor any more' WHERE cursor IS NOT NULL")
@@ -79,7 +79,9 @@ async def test_a_walk_that_believes_it_is_at_its_end_shows_what_is_missing(trap:
     (inbox,) = [gap for stream, _, _, _, gap in trap.gaps if stream == "inbox_items"] or [0]
     assert inbox == len(trap.missing("contacts")) > 0
     talks = {phone for (phone,) in trap.ask("SELECT contact_phone FROM volt_ops.walks WHERE stream = 'messages'")}
-    walked = [message for message in world.snapshot()["messages"].values() if message["contact_id"] in trap.held("contacts")]
+    walked = [
+        message for message in world.snapshot()["messages"].values() if message["contact_id"] in trap.held("contacts")
+    ]
     gap = sum(gap for stream, _, _, _, gap in trap.gaps if stream == "messages")
     assert len(talks) == len(trap.held("contacts"))
     assert gap == len({message["id"] for message in walked} - trap.held("messages"))

@@ -1,4 +1,4 @@
-"""Volt's contract changes under the pipeline: what is gone stops only what needs it, and all is well when it is back."""
+"""Volt's contract changes under the pipeline: what is gone stops only what needs it, until it is back."""
 
 from __future__ import annotations
 

@@ -10,8 +10,6 @@ from volt_pipeline.sandbox.entities import Message
 from volt_pipeline.sandbox.faults import ANY
 from volt_pipeline_tests.extract.trapping import Trap
 
-FIRST_TIME = pytest.mark.parametrize("held", [False, True], ids=["met first", "held already"])
-
 
 def a_message(trap: Trap) -> Message:
     """A message with a wave, in a conversation of several pages."""
@@ -24,18 +22,21 @@ def value(trap: Trap, table: str, column: str, key: str) -> object:
 
 
 NULLS: list[tuple[str, str, str, Callable[[Trap], str]]] = [
-    *(("Message", field, "messages", lambda trap: a_message(trap).id) for field in ("status", "body", "sentAt", "media")),
+    *(("Message", field, "messages", lambda trap: a_message(trap).id) for field in ("status", "body", "sentAt")),
     *(
         ("Contact", field, "contacts", lambda trap: str(trap.world.contacts[1].id))
-        for field in ("blocked", "name", "createdAt", "customFields")
+        for field in ("blocked", "name", "customFields")
     ),
     *(("Wave", field, "waves", lambda trap: str(a_message(trap).wave.id)) for field in ("totalMessages", "name")),  # type: ignore[union-attr]
     *(("List", field, "lists", lambda trap: str(trap.world.lists[1].id)) for field in ("size", "createdBy")),
 ]
 
 
-@FIRST_TIME
-@pytest.mark.parametrize(("kind", "field", "table", "which"), NULLS, ids=[f"{k}.{f}" for k, f, _, _ in NULLS])
+@pytest.mark.parametrize(
+    ("kind", "field", "table", "which", "held"),
+    [(*each, True) for each in NULLS] + [(*each, False) for each in NULLS[::3]],
+    ids=[f"{each[0]}.{each[1]}" for each in NULLS] + [f"{each[0]}.{each[1]}, met first" for each in NULLS[::3]],
+)
 async def test_a_null_where_none_may_be_costs_that_field_only(
     trap: Trap, kind: str, field: str, table: str, which: Callable[[Trap], str], held: bool
 ) -> None:
@@ -155,7 +156,7 @@ async def test_a_message_that_fails_only_when_it_settles_costs_itself(trap: Trap
 
 
 async def test_a_failing_wave_costs_itself_and_that_its_messages_name_it(trap: Trap) -> None:
-    world = trap.begin()
+    trap.begin()
     message = a_message(trap)
     assert message.wave
     trap.faults.failing_waves.add(message.wave.id)
@@ -206,7 +207,6 @@ async def test_a_failing_conversation_costs_itself(trap: Trap) -> None:
     await trap.heal(1, hours=0)
 
 
-@pytest.mark.xfail(strict=True, reason="sync._arrive lets a ServerError of one inbox end the whole sync")
 async def test_a_failing_inbox_costs_its_account_s_news_only(trap: Trap) -> None:
     world = trap.begin(accounts=2, contacts=4)
     await trap.sync()

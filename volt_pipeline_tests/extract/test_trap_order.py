@@ -18,11 +18,11 @@ ORDERS: list[tuple[str, int, dict[str, Any]]] = [
     ("oldest first inside", 2, {"oldest_first": True}),
     ("ties, oldest first inside", 2, {"oldest_first": True, **TIES}),
     ("shuffled", 3, {"shuffled": True}),
-    *(("from the oldest", size, {"from_the_oldest": True}) for size in (1, 2)),
+    ("from the oldest", 1, {"from_the_oldest": True}),
     ("from the oldest, ties", 2, {"from_the_oldest": True, **TIES}),
     *(("in no order", size, {"in_no_order": True}) for size in (1, 3)),
-    *(("repeated items", size, {"repeated_item": True}) for size in (1, 2)),
-    *(("an empty page", size, {"empty_page": size}) for size in (1, 2)),
+    ("repeated items", 2, {"repeated_item": True}),
+    ("an empty page", 2, {"empty_page": 2}),
 ]
 
 
@@ -80,7 +80,7 @@ async def test_a_conversation_that_jumps_to_the_top_while_the_inbox_is_paged_is_
 
 
 async def test_a_conversation_that_grows_while_it_is_paged_is_read_once_more(trap: Trap) -> None:
-    world = trap.begin(conversation_page=5)
+    world = trap.begin(conversation_page=2)
     texter = max(world.contacts, key=lambda contact: len(world.ledger.conversations[contact.id]))
     most = len(world.messages) + 4
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -38,22 +39,29 @@ except BaseException as error:
 """
 
 
-@pytest.mark.parametrize("stage", ["inbox pages", "conversations", "wave look-ups"])
-async def test_a_zombie_that_wakes_up_commits_nothing(trap: Trap, stage: str) -> None:
-    world = trap.begin(inbox_page=2, conversation_page=6)
-    arguments = (trap.sandbox.url, trap.sandbox.token, trap.url, world.accounts[0].primary_phone, stage)
+@contextmanager
+def asleep(*arguments: str) -> Iterator[subprocess.Popen[str]]:
+    """A sync in a process of its own, stopped in the middle."""
     with subprocess.Popen([sys.executable, "-c", ZOMBIE, *arguments], stdout=subprocess.PIPE, text=True) as zombie:
         try:
             _, status = os.waitpid(zombie.pid, os.WUNTRACED)
             assert os.WIFSTOPPED(status)
-            trap.ask("UPDATE volt_ops.leases SET expires_at = now() - interval '1 second'")  # two minutes pass
-            world.hear(world.contacts[0], "Meanwhile")
-            await trap.sync()
-            before = versions(trap.url)
-            os.kill(zombie.pid, signal.SIGCONT)
-            told, _ = zombie.communicate(timeout=30)
+            yield zombie
         finally:
             zombie.kill()
+
+
+@pytest.mark.parametrize("stage", ["inbox pages", "conversations", "wave look-ups"])
+async def test_a_zombie_that_wakes_up_commits_nothing(trap: Trap, stage: str) -> None:
+    world = trap.begin(inbox_page=2, conversation_page=6)
+    arguments = (trap.sandbox.url, trap.sandbox.token, trap.url, world.accounts[0].primary_phone, stage)
+    with asleep(*arguments) as zombie:
+        trap.ask("UPDATE volt_ops.leases SET expires_at = now() - interval '1 second'")  # two minutes pass
+        world.hear(world.contacts[0], "Meanwhile")
+        await trap.sync()
+        before = versions(trap.url)
+        zombie.send_signal(signal.SIGCONT)
+        told, _ = zombie.communicate(timeout=30)
     assert told.strip() == "LeaseLost"
     assert versions(trap.url) == before
     trap.world.settle(trap.world.clock())

@@ -42,7 +42,9 @@ async def test_a_message_is_asked_again_ever_later_until_it_is_final(trap: Trap)
     assert asked == [1, 0, 1, 0, 1, 1, 0, 1, 1, 0, 1]
     trap.world.settle(trap.world.clock())
     await trap.heal(1)
-    versions = trap.ask("SELECT status FROM volt.message_statuses WHERE message_id = %s ORDER BY observed_at", message.id)
+    versions = trap.ask(
+        "SELECT status FROM volt.message_statuses WHERE message_id = %s ORDER BY observed_at", message.id
+    )
     assert versions == [("sending",), (message.status,)]
     trap.age(80)
     await trap.sync()

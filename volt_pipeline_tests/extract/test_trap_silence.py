@@ -36,7 +36,12 @@ async def test_contacts_that_change_without_a_message_are_found_within_a_day(tra
         asked += trap.asked("contact")
         assert report.oldest_contact_reading is not None
         assert report.oldest_contact_reading < 25 * 3600
-        found |= {key for (key,) in trap.ask("SELECT DISTINCT contact_id FROM volt.contact_changes WHERE observed_at > now() - interval '5 minutes'")}
+        found |= {
+            key
+            for (key,) in trap.ask(
+                "SELECT DISTINCT contact_id FROM volt.contact_changes WHERE observed_at > now() - interval '5 minutes'"
+            )
+        }
     assert {first.id, second.id, third.id} <= found
     assert asked <= 2 * len(world.contacts) + 2
     names = trap.ask("SELECT name FROM volt.contact_changes WHERE contact_id = %s ORDER BY observed_at", first.id)

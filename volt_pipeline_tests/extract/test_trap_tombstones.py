@@ -23,7 +23,9 @@ async def test_a_contact_is_buried_after_three_clean_nulls_and_what_is_its_own_w
     assert trap.buried("contacts") == {contact.id}
     await nulls(trap, 4)
     assert trap.buried("messages") == messages
-    assert trap.ask("SELECT count(*) FROM volt.contact_lists WHERE contact_id = %s AND valid_to IS NULL", contact.id) == [(0,)]
+    assert trap.ask(
+        "SELECT count(*) FROM volt.contact_lists WHERE contact_id = %s AND valid_to IS NULL", contact.id
+    ) == [(0,)]
     await trap.heal(1, full=True)
     assert trap.gaps == []
 
@@ -46,8 +48,8 @@ async def test_the_canary_may_be_gone_as_well(trap: Trap) -> None:
     gone = [contact for contact in world.contacts if contact.phone_number][:3]
     for contact in gone:
         world.forget_contact(contact)
-    for _ in range(20):
-        trap.age(3)
+    for _ in range(12):
+        trap.age(5)
         await trap.sync()
     assert trap.buried("contacts") == {contact.id for contact in gone}
     await trap.heal(4, full=True)
@@ -61,10 +63,7 @@ async def test_nothing_is_buried_without_a_canary(trap: Trap) -> None:
         world.forget_contact(contact)
     for _ in range(5):
         trap.age(25)
-        try:
-            await trap.sync()
-        except BaseException:  # noqa: BLE001, S110
-            pass
+        await trap.attempt()
     assert trap.buried("contacts") == set()
 
 
@@ -144,7 +143,9 @@ async def test_a_contact_that_comes_again_under_another_id_retires_the_old_one(t
     new = world.recreate_contact(old)
     await trap.heal(2)
     assert (trap.buried("contacts"), new.id in trap.held("contacts")) == ({old.id}, True)
-    assert trap.ask("SELECT count(*) FROM volt.contact_lists WHERE contact_id = %s AND valid_to IS NULL", old.id) == [(0,)]
+    assert trap.ask("SELECT count(*) FROM volt.contact_lists WHERE contact_id = %s AND valid_to IS NULL", old.id) == [
+        (0,)
+    ]
 
 
 async def test_what_is_back_rises_again(trap: Trap) -> None:

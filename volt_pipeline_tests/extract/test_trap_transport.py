@@ -65,8 +65,8 @@ async def failed_sync(trap: Trap) -> BaseException:
     return first_cause(caught.value)
 
 
-@pytest.mark.parametrize("name", ["502 page", "reset", "429", "half json"])
-@pytest.mark.parametrize("of", ["everything", "conversation", "list"])
+@pytest.mark.parametrize("name", ["reset", "429"])
+@pytest.mark.parametrize("of", ["everything", "conversation"])
 async def test_a_lasting_outage_fails_and_the_next_sync_completes(trap: Trap, name: str, of: str) -> None:
     trap.begin(contacts=3)
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import pytest
 
+from volt_pipeline.errors import ExplainedError
 from volt_pipeline.report import SyncReport
 from volt_pipeline.sandbox.faults import Faults
 from volt_pipeline.sandbox.server import Sandbox
@@ -42,7 +42,7 @@ class Trap:
     def faults(self) -> Faults:
         return self.sandbox.faults
 
-    def begin(self, *, longest: int = 20, **settings: Any) -> World:
+    def begin(self, *, longest: int = 9, **settings: Any) -> World:
         """A new small world: one account, a few contacts, no conversation much longer than `longest`."""
         world = self.sandbox.world = syncing.new_world(**{"accounts": 1, "contacts": 5, **settings})
         for talk in world.ledger.conversations.values():
@@ -64,6 +64,16 @@ class Trap:
             await self.sync(**options)
         return first_cause(caught.value)
 
+    async def attempt(self, **options: Any) -> ExplainedError | None:
+        """A sync that may fail, if it says why."""
+        try:
+            await self.sync(**options)
+        except (ExplainedError, BaseExceptionGroup) as error:
+            cause = first_cause(error)
+            assert isinstance(cause, ExplainedError)
+            return cause
+        return None
+
     async def killed(self, stage: str, after: int = 1, **options: Any) -> None:
         """A sync that dies when so much of a stage is done."""
 
@@ -73,7 +83,7 @@ class Trap:
 
         assert isinstance(await self.failure(observe=observe, **options), Killed)
 
-    async def heal(self, syncs: int = 2, *, hours: float = 25, full: bool = False) -> None:
+    async def heal(self, syncs: int = 1, *, hours: float = 25, full: bool = False) -> None:
         """All faults off, and time passes: then the warehouse is the world, and nothing is in quarantine."""
         self.sandbox.faults = Faults()
         for _ in range(syncs):
@@ -121,6 +131,3 @@ class Trap:
 
     def buried(self, table: str) -> set[str]:
         return {key for (key,) in self.ask(f"SELECT id FROM volt.{table} WHERE deleted_at IS NOT NULL")}
-
-
-Prepare = Callable[[Trap], None]
