@@ -175,10 +175,10 @@ def mistaken(command: Command, synced: Ended) -> Iterator[dict[str, Future[Ended
 
 
 def explained(ended: Ended, *says: str) -> None:
-    """Exit code 1, one sentence on stderr that holds these words, and no secret anywhere."""
+    """Exit code 1, one sentence on stderr that holds these words (beside word of waiting), and no secret anywhere."""
     assert ended.code == 1, ended
     assert "Traceback" not in ended.out + ended.err
-    (line,) = ended.err.splitlines()
+    (line,) = [line for line in ended.err.splitlines() if not re.search(r"Asking again \(try \d+\)\.$", line)]
     assert line.startswith("Error: ")
     for words in says:
         assert words in line
