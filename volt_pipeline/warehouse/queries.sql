@@ -46,8 +46,8 @@ FROM volt_ops.walks AS w
 WHERE w.stream = 'inbox_items' AND w.account_id = %(account_id)s AND w.completed_at IS NOT NULL
 
 -- name: due_waves
--- Asked again on a decaying schedule until the totals rest: all messages settled, or nothing moved for 72 hours. One
--- that is in quarantine is asked again each hour.
+-- Asked again on a decaying schedule until the totals rest: all messages settled, or readings 72 hours apart that found
+-- nothing moved, however long nobody asked in between. One that is in quarantine is asked again each hour.
 SELECT d.account_id, d.key, ''
 FROM volt_ops.discoveries AS d
 LEFT JOIN volt.waves AS v ON v.id = d.key
@@ -57,7 +57,7 @@ WHERE d.kind = 'wave'
     OR d.read_at IS NULL
     OR (
       d.misses = 0
-      AND v.loaded_at > now() - interval '72 hours'
+      AND v.loaded_at > d.read_at - interval '72 hours'
       AND coalesce(v.total_messages_delivered + v.total_messages_failed < v.total_messages OR v.total_messages = 0, true)
       AND d.read_at + greatest(interval '1 minute', (d.read_at - v.loaded_at) / 2) <= now()
     )
@@ -92,8 +92,8 @@ WHERE d.kind = 'list'
 ORDER BY d.account_id, d.key
 
 -- name: due_messages
--- Unsettled messages: asked again by id, after a minute at first, then ever later; after 72 hours they rest. And those
--- that may be gone (`suspect_messages`).
+-- Unsettled messages: asked again by id, after a minute at first, then ever later; they rest once they were asked at an
+-- age of 72 hours or more, however long nobody asked in between. And those that may be gone (`suspect_messages`).
 SELECT m.account_id, m.id, coalesce(m.contact_phone, '')
 FROM volt.messages AS m
 LEFT JOIN volt_ops.readings AS r ON r.kind = 'message' AND r.key = m.id
@@ -101,7 +101,7 @@ WHERE m.deleted_at IS NULL
   AND m.account_id = ANY(%(account_ids)s)
   AND (
     r.misses > 0
-    OR (NOT m.is_final AND least(m.sent_at, m.first_seen_at) > now() - interval '72 hours')
+    OR (NOT m.is_final AND least(m.sent_at, m.first_seen_at) > greatest(r.read_at, m.loaded_at) - interval '72 hours')
   )
   AND (
     %(full)s
