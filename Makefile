@@ -22,7 +22,7 @@ dev: setup                                   ## the Dagster UI and its daemon, o
 		&& exec "$$here/$(BIN)/dagster" dev -w "$$here/workspace.yaml" -h 127.0.0.1 -p $(PORT)
 
 test: setup                                  ## the whole test suite
-	$(BIN)/python -m pytest $(ARGS)
+	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
 bench: setup                                 ## how fast a push writes, beside a bare loop
 	$(BIN)/python benchmarks/push.py $(ARGS)
