@@ -110,7 +110,7 @@ async def _read(reader: Reader, arrivals: Sequence[Arrival], tables: Collection[
         ("conversation", "messages", lambda: settle_messages(reader, accounts)),
         ("wave", "waves", lambda: read_waves(reader, accounts)),
         ("list", "lists", lambda: read_lists(reader, accounts)),
-        ("webhooks", "webhooks", lambda: read_webhooks(reader)),
+        ("webhooks", "webhooks", lambda: read_webhooks(reader, accounts)),
     ]
     for query, table, stage in stages:
         if query in queries:

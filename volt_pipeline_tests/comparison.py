@@ -37,7 +37,9 @@ def differences(url: str, world: World) -> list[str]:
         inbox = (
             "SELECT i.account_id, i.contact_phone, i.last_message_time, i.last_message, i.is_unread "
             "FROM volt.inbox_items i "
-            "LEFT JOIN volt.contacts c ON c.id = i.contact_id WHERE c.deleted_at IS NULL"
+            "LEFT JOIN volt.contacts c ON c.id = i.contact_id WHERE c.deleted_at IS NULL "
+            "AND NOT EXISTS (SELECT FROM volt_ops.walks w WHERE w.stream = 'messages' AND w.account_id = i.account_id "
+            "AND w.contact_phone = i.contact_phone AND w.total = 0 AND w.held = 0 AND w.completed_at > i.loaded_at)"
         )
         held_inbox = {(row[0], row[1]): row[2:] for row in connection.execute(inbox)}
         shown_inbox = {key: (_time(at), text, unread) for key, (at, text, unread) in shown["inbox"].items()}

@@ -86,15 +86,22 @@ class Syncing(RuleBasedStateMachine):
     @precondition(lambda self: len(self.world.contacts) > 8)
     @rule(which=_ANY)
     def forget_contact(self, which: int) -> None:
-        contact = self._contact(which)
-        if self.world.ledger.colleague(contact) is not None:
-            return  # the other store's conversation would be empty then, and leave an inbox item that nothing removes
-        self.world.forget_contact(contact)
+        self.world.forget_contact(self._contact(which))
         self.unseen = True  # its wave's totals change, and a wave at rest is not asked again
 
     @rule(which=_ANY)
     def recreate_contact(self, which: int) -> None:
         self.world.recreate_contact(self._contact(which))
+
+    @rule(number=st.integers(1, 3))
+    def register_webhook(self, number: int) -> None:
+        self.world.mutate("registerWebhook", {"url": f"https://example.com/{number}"})
+
+    @precondition(lambda self: self.world.ledger.webhooks)
+    @rule(which=_ANY)
+    def delete_webhook(self, which: int) -> None:
+        ids = sorted(self.world.ledger.webhooks)
+        self.world.mutate("deleteWebhook", {"id_": ids[which % len(ids)]})
 
     # --- the pipeline reads --------------------------------------------------------------------------------
 

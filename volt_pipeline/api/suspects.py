@@ -6,7 +6,7 @@ says where it stood (`VoltError.paths`); asked again `without` that field, the c
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from functools import cache
 
 from graphql import GraphQLNamedType, GraphQLObjectType, get_named_type
@@ -20,12 +20,16 @@ _ROWS = frozenset(stream.type_name for stream in STREAMS if stream.type_name)
 
 
 def suspects(operation: str, paths: Iterable[Path]) -> frozenset[str]:
-    """The fields (`Type.field`) at the ends of error paths, as far as the operation can do without them.
+    """The innermost fields (`Type.field`) of error paths that the operation can do without.
 
     A column is left out whole: a path into a contact's custom fields gives `Contact.customFields`, for half a custom
-    field would be stored as if it were one. Keys and what pages are made of (`pageInfo`, `messages`) are never given.
+    field would be stored as if it were one. A path to a list's id gives `Contact.lists`, since a contact can be stored
+    without its lists, but a list not without its id. Keys and what pages are made of (`pageInfo`, `messages`) are never
+    given.
     """
-    return frozenset(end for end in (_end(operation, path) for path in paths) if end) & droppable(operation)
+    can_go = droppable(operation)
+    innermost = (next((field for field in _fields(operation, path) if field in can_go), "") for path in paths)
+    return frozenset(filter(None, innermost))
 
 
 @cache
@@ -35,21 +39,21 @@ def droppable(operation: str) -> frozenset[str]:
     return frozenset(field for field in fields if field.partition(".")[0] in _ROWS) - _keys()
 
 
-def _end(operation: str, path: Path) -> str:
-    """The last field of a row that a path goes through; "" if there is none or the path leads nowhere."""
+def _fields(operation: str, path: Path) -> Sequence[str]:
+    """The fields of rows that a path goes through, the last one first; none if the path leads nowhere."""
     schema = published()
     root = schema.mutation_type if document(operation).mutates else schema.query_type
     kind: GraphQLNamedType | None = root
-    end = ""
+    fields: list[str] = []
     for step in (operation, *path):
         if isinstance(step, int):
             continue
         if not isinstance(kind, GraphQLObjectType) or step not in kind.fields:
-            return ""
+            return []
         if kind.name in _ROWS:
-            end = f"{kind.name}.{step}"
+            fields.insert(0, f"{kind.name}.{step}")
         kind = get_named_type(kind.fields[step].type)
-    return end
+    return fields
 
 
 @cache

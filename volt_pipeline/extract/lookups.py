@@ -78,10 +78,14 @@ async def _believe(reader: Reader, lookup: Lookup, answers: Sequence[tuple[Targe
     singing = {canary.account_id for canary, reply in zip(canaries, replies, strict=True) if reply.value is not None}
     silent = (doubtful - alone) - singing
     if silent or (canaries and not singing):
-        raise TokenSeesNothing(
-            f"Volt answers with nothing about the {lookup.table} of {len(doubtful)} account(s), not even about what it "
-            "showed before. The token may have lost its rights: check VOLT_API_TOKEN. Nothing was taken for deleted."
-        )
+        raise _blind(f"the {lookup.table} of {len(doubtful)} account(s)")
+
+
+def _blind(of: str) -> TokenSeesNothing:
+    return TokenSeesNothing(
+        f"Volt answers with nothing about {of}, not even about what it showed before. "
+        "The token may have lost its rights: check VOLT_API_TOKEN. Nothing was taken for deleted."
+    )
 
 
 def _absent(reply: Reply) -> bool:
@@ -190,12 +194,33 @@ async def sweep_contacts(reader: Reader, accounts: Sequence[Account]) -> None:
     await look_up(reader, lookup, await reader.store.due("contact", list(by_id)))
 
 
-async def read_webhooks(reader: Reader) -> None:
-    """Read the registered webhooks: one request, all of them."""
+async def read_webhooks(reader: Reader, accounts: Sequence[Account]) -> None:
+    """Read the registered webhooks: one request, all of them; one that is not among them may be gone.
+
+    Raises TokenSeesNothing when nothing of what was held is shown, and no contact either.
+    """
     reply = await reader.volt.query("webhooks", {})
     batch = Batch()
     for webhook in reply.value or []:
         if webhook is not None:
             put(batch, WEBHOOKS, webhook, reply.asked_at)
+    shown = {str(key) for (key,) in batch.rows.get(WEBHOOKS.name, {})}
+    held = await reader.store.held_webhooks()
+    if shown or not held or await _sees_contacts(reader, accounts):
+        for key in sorted(held | shown):
+            batch.readings.append(
+                Reading("webhook", "", key, reply.asked_at, key in shown, key if key in shown else "")
+            )
     await reader.store.load(batch)
-    reader.advance(WEBHOOKS.name, len(batch.rows.get(WEBHOOKS.name, {})))
+    reader.advance(WEBHOOKS.name, len(shown))
+
+
+async def _sees_contacts(reader: Reader, accounts: Sequence[Account]) -> bool:
+    """Whether the token shows any contact that it showed before; False too when none is held, which proves nothing."""
+    phones = {account.id: account.phone for account in accounts}
+    canaries = await reader.store.canaries("contact", sorted(phones), [])
+    asked = [{"primaryPhone": phones[canary.account_id], "phoneNumber": canary.contact_phone} for canary in canaries]
+    replies = await reader.volt.query_each("contact", asked)
+    if canaries and all(reply.value is None for reply in replies):
+        raise _blind("webhooks and contacts")
+    return bool(canaries)

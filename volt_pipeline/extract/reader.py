@@ -37,6 +37,9 @@ class Store(Protocol):
     async def due(self, kind: str, account_ids: Sequence[str]) -> list[Target]:
         """The waves, lists, messages or contacts that are due for a look-up."""
 
+    async def held_webhooks(self) -> set[str]:
+        """The ids of the webhooks that are held."""
+
     async def canaries(self, kind: str, account_ids: Sequence[str], doubtful: Sequence[str]) -> list[Target]:
         """A few things of each account that Volt showed lately: what a token that sees anything can see."""
 

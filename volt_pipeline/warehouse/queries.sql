@@ -29,6 +29,11 @@ WHERE c.deleted_at IS NULL AND i.account_id = %(account_id)s
     OR w.completed_at IS NULL
     OR w.item IS DISTINCT FROM md5(coalesce(i.last_message_time::text, '') || '|' || coalesce(i.last_message, ''))
     OR w.retry_at <= now()
+    -- Where times are whole seconds or minutes, a like text may have come in the same one, just after the walk.
+    OR (
+      i.last_message_time = date_trunc('second', i.last_message_time)
+      AND i.last_message_time > w.completed_at - interval '2 minutes'
+    )
   )
 ORDER BY i.contact_phone
 LIMIT %(limit)s
@@ -188,6 +193,9 @@ FROM (
 ) AS shown
 WHERE place <= 5
 
+-- name: held_webhooks
+SELECT id FROM volt.webhooks WHERE deleted_at IS NULL
+
 -- name: bury_contacts
 -- Three clean nulls, each beside a living canary: Volt holds it no more.
 UPDATE volt.contacts AS c
@@ -221,6 +229,13 @@ WHERE d.kind = 'wave' AND d.key = ANY(%(keys)s) AND d.misses >= 3 AND w.id = d.o
   AND EXISTS (
     SELECT FROM volt_ops.discoveries AS other WHERE other.kind = 'wave' AND other.misses = 0 AND other.object_id <> ''
   )
+
+-- name: bury_webhooks
+-- The list of webhooks is whole: three that do not name one, each shown to a token that sees something.
+UPDATE volt.webhooks AS w
+SET deleted_at = r.read_at, loaded_at = r.read_at, run_id = %(run_id)s
+FROM volt_ops.readings AS r
+WHERE r.kind = 'webhook' AND r.key = ANY(%(keys)s) AND r.misses >= 3 AND w.id = r.key AND w.deleted_at IS NULL
 
 -- name: bury_lists
 UPDATE volt.lists AS l
@@ -312,6 +327,12 @@ held AS (
     JOIN volt.inbox_items AS i ON i.account_id = e.account_id
     LEFT JOIN volt.contacts AS c ON c.id = i.contact_id
     WHERE e.stream = 'inbox_items' AND c.deleted_at IS NULL
+      -- a conversation that was read since, and is empty, is in no inbox any more
+      AND NOT EXISTS (
+        SELECT FROM volt_ops.walks AS w
+        WHERE w.stream = 'messages' AND w.account_id = i.account_id AND w.contact_phone = i.contact_phone
+          AND w.total = 0 AND w.held = 0 AND w.completed_at > i.loaded_at
+      )
     GROUP BY 1, 2, 3
 ),
 counted AS (
@@ -354,7 +375,7 @@ UPDATE volt_ops.walks AS w
 SET completed_at = now(),
     whole_at = CASE WHEN j.reached_end THEN now() ELSE w.whole_at END,
     item = w.open_item,
-    top = CASE WHEN j.reached_end THEN j.open_top ELSE greatest(j.open_top, w.top) END,
+    top = CASE WHEN j.reached_end THEN coalesce(j.open_top, w.top) ELSE greatest(j.open_top, w.top) END,
     total = j.total,
     held = j.held,
     rejected = j.rejected,
@@ -372,6 +393,20 @@ FROM judged AS j
 WHERE j.complete
   AND w.stream = j.stream AND w.account_id = j.account_id AND w.contact_phone = j.contact_phone
 RETURNING w.stream, w.account_id, w.contact_phone, w.gap
+
+-- name: doubt_unseen_items
+-- Of an inbox that Volt counts shorter than it is held: what its whole walk did not meet. These conversations are read
+-- whole; their messages may be gone.
+UPDATE volt_ops.walks AS w
+SET retry_at = now()
+FROM stage_walks AS s
+JOIN volt_ops.walks AS inbox USING (stream, account_id, contact_phone)
+JOIN volt.inbox_items AS i ON i.account_id = s.account_id
+LEFT JOIN volt_ops.readings AS r ON r.kind = 'contact' AND r.key = i.contact_id
+WHERE s.stream = 'inbox_items' AND s.reached_end AND inbox.gap < 0
+  AND w.stream = 'messages' AND w.account_id = i.account_id AND w.contact_phone = i.contact_phone
+  AND greatest(r.read_at, i.loaded_at) < s.opened_at
+  AND NOT (w.total = 0 AND w.held = 0)
 
 -- name: save_walks
 INSERT INTO volt_ops.walks AS w (
@@ -440,7 +475,7 @@ FROM unnest(
     %(kinds)s::text[], %(account_ids)s::text[], %(keys)s::text[],
     %(read_ats)s::timestamptz[], %(founds)s::boolean[], %(objects)s::text[]
 ) AS t (kind, account_id, key, read_at, found, object_id)
-WHERE kind IN ('message', 'contact')
+WHERE kind IN ('message', 'contact', 'webhook')
 ORDER BY kind, key, read_at DESC
 ON CONFLICT (kind, key) DO UPDATE SET
     read_at = greatest(r.read_at, excluded.read_at),

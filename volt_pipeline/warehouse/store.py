@@ -82,6 +82,10 @@ class WarehouseStore:
         )
         return [Target(*row) for row in rows]
 
+    async def held_webhooks(self) -> set[str]:
+        """The ids of the webhooks that are held, but for those that were buried."""
+        return {webhook_id for (webhook_id,) in await self.loader.fetch("held_webhooks", {})}
+
     async def canaries(self, kind: str, account_ids: Sequence[str], doubtful: Sequence[str]) -> list[Target]:
         """A few things of each account that Volt showed lately, but for the doubtful ones (by key)."""
         parameters = {"account_ids": list(account_ids), "doubtful": list(doubtful)}

@@ -152,10 +152,12 @@ async def _write_walks(cursor: Cursor, walks: list[Walk], run_id: str) -> set[Wa
     await cursor.execute(query("complete_walks"))
     judged = await cursor.fetchall()
     completed = {(stream, account, phone) for stream, account, phone, _ in judged}
-    surplus = any(stream == "messages" and gap < 0 for stream, _, _, gap in judged)
+    surplus = {stream for stream, _, _, gap in judged if gap < 0}
     if any(stream == "inbox_items" for stream, _, _ in completed):
         await cursor.execute(query("resolve_walk_rejects"))
-    if surplus:
+    if "inbox_items" in surplus:
+        await cursor.execute(query("doubt_unseen_items"))
+    if "messages" in surplus:
         await cursor.execute(query("suspect_messages"), {"contact_ids": []})
     return completed
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from volt_pipeline.extract.lookups import TokenSeesNothing
 from volt_pipeline_tests.extract.trapping import Trap
 
 
@@ -166,3 +167,46 @@ async def test_what_is_back_rises_again(trap: Trap) -> None:
     trap.sandbox.world = before
     await trap.heal(4)
     assert (trap.buried("contacts"), trap.buried("messages"), trap.buried("lists")) == (set(), set(), set())
+
+
+async def test_a_conversation_whose_messages_are_all_gone_leaves_the_inbox(trap: Trap) -> None:
+    world = trap.begin()
+    contact = next(each for each in world.contacts if len(world.ledger.conversations[each.id]) > 1)
+    texts = [message for _, _, message in world.ledger.conversations[contact.id]]
+    await trap.sync()
+    for message in texts:
+        world.forget_message(message)
+    await nulls(trap, 4)
+    assert trap.buried("messages") == {message.id for message in texts}
+    await nulls(trap, 1)
+    assert (trap.gaps, trap.buried("contacts")) == ([], set())
+    world.hear(contact, "Are you still there?")
+    await trap.heal()
+    assert trap.gaps == []
+
+
+async def test_a_webhook_is_buried_after_three_lists_without_it(trap: Trap) -> None:
+    world = trap.begin()
+    mine, others = (world.mutate("registerWebhook", {"url": f"https://example.com/{name}"}) for name in "ab")
+    await trap.sync()
+    world.mutate("deleteWebhook", {"id_": mine.id})
+    await nulls(trap, 2)
+    assert trap.buried("webhooks") == set()
+    await nulls(trap, 1)
+    assert trap.buried("webhooks") == {mine.id}
+    world.mutate("deleteWebhook", {"id_": others.id})
+    await nulls(trap, 3)
+    assert trap.buried("webhooks") == {mine.id, others.id}
+    trap.assert_quiet()
+
+
+async def test_no_webhook_is_buried_while_the_token_shows_nothing(trap: Trap) -> None:
+    world = trap.begin()
+    webhook = world.mutate("registerWebhook", {"url": "https://example.com/a"})
+    await trap.sync()
+    trap.faults.failing_contacts.update(contact.id for contact in world.contacts)
+    world.mutate("deleteWebhook", {"id_": webhook.id})
+    for _ in range(4):
+        trap.age(1)
+        assert isinstance(await trap.attempt(), TokenSeesNothing)
+    assert trap.buried("webhooks") == set()
