@@ -41,8 +41,9 @@ $(READY): requirements.lock pyproject.toml
 	$(PYTHON) -m venv .venv
 	@echo "Installing the pinned dependencies (about 800 MB, once) ..."
 	@{ $(BIN)/python -m pip install --quiet uv==$(UV_VERSION) \
-		&& $(BIN)/uv pip install --quiet --python $(BIN)/python --compile-bytecode --require-hashes -r requirements.lock; } \
-		|| $(BIN)/python -m pip install --quiet --require-hashes -r requirements.lock
+		&& $(BIN)/uv pip install --quiet --system-certs --python $(BIN)/python --compile-bytecode \
+			--require-hashes -r requirements.lock; } \
+		|| $(BIN)/python -m pip install --quiet --no-deps --require-hashes -r requirements.lock
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $(READY)
 

@@ -34,6 +34,7 @@ def differences(url: str, world: World) -> list[str]:
             for line in _compare(stream, _held(connection, stream), shown[stream.name], everything[stream.name])
         ]
         members = "SELECT contact_id, list_id FROM volt.contact_lists WHERE valid_to IS NULL"
+        held_members = set(connection.execute(members).fetchall())
         inbox = (
             "SELECT i.account_id, i.contact_phone, i.last_message_time, i.last_message, i.is_unread "
             "FROM volt.inbox_items i "
@@ -43,7 +44,8 @@ def differences(url: str, world: World) -> list[str]:
         )
         held_inbox = {(row[0], row[1]): row[2:] for row in connection.execute(inbox)}
         shown_inbox = {key: (_time(at), text, unread) for key, (at, text, unread) in shown["inbox"].items()}
-        found += _sets("contact_lists", set(connection.execute(members).fetchall()), shown["memberships"])
+        shown_members = shown["memberships"] | (held_members & everything["memberships"])
+        found += _sets("contact_lists", held_members, shown_members)
         found += _sets("inbox_items", set(held_inbox.items()), set(shown_inbox.items()))
         return found + _histories(connection)
 
