@@ -24,8 +24,9 @@ dev: setup                                   ## the Dagster UI and its daemon, o
 test: setup                                  ## the whole test suite
 	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
-bench: setup                                 ## how fast a push writes, beside a bare loop
-	$(BIN)/python benchmarks/push.py $(ARGS)
+bench: setup                                 ## how fast a sync and a push are, beside bare loops in the same run
+	$(BIN)/python benchmarks/sync.py $(ARGS)
+	$(BIN)/python benchmarks/push.py
 
 lint: setup                                  ## style, types and the layers of the house
 	$(BIN)/ruff check .

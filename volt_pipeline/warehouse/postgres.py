@@ -69,6 +69,7 @@ async def connect(url: str) -> psycopg.AsyncConnection[tuple[object, ...]]:
             options="-c TimeZone=UTC",
             application_name="volt_pipeline",
             keepalives_idle=30,
+            prepare_threshold=None,  # a plan that was made while the tables were empty would be kept while they grow
         )
     except psycopg.OperationalError as error:
         raise unreachable(url, error) from None

@@ -298,50 +298,35 @@ RETURNING old.id
 -- name: complete_walks
 -- Judge the walks of this batch that read to their end or below the top of the last one. A walk that stopped early
 -- is complete only if the count agrees with the last complete one; else it must go on.
-WITH ended AS (
-    SELECT s.*
-    FROM stage_walks AS s
-    WHERE s.reached_end OR s.below_top
-),
-own_numbers AS (
-    SELECT n.account_id, n.phone_number FROM volt.account_numbers AS n
-),
-held AS (
-    SELECT e.stream, e.account_id, e.contact_phone, count(*) AS held
-    FROM ended AS e
-    JOIN volt.messages AS m ON m.account_id = e.account_id AND m.contact_phone = e.contact_phone
-    WHERE e.stream = 'messages' AND m.deleted_at IS NULL
-    GROUP BY 1, 2, 3
-    UNION ALL
-    -- A text between two of our own accounts is one row, under the sender; it stands in the other's conversation too.
-    SELECT e.stream, e.account_id, e.contact_phone, count(*)
-    FROM ended AS e
-    JOIN own_numbers AS theirs ON theirs.phone_number = e.contact_phone AND theirs.account_id <> e.account_id
-    JOIN own_numbers AS ours ON ours.account_id = e.account_id
-    JOIN volt.messages AS m ON m.account_id = theirs.account_id AND m.contact_phone = ours.phone_number
-    WHERE e.stream = 'messages' AND m.deleted_at IS NULL
-    GROUP BY 1, 2, 3
-    UNION ALL
-    SELECT e.stream, e.account_id, e.contact_phone, count(*)
-    FROM ended AS e
-    JOIN volt.inbox_items AS i ON i.account_id = e.account_id
-    LEFT JOIN volt.contacts AS c ON c.id = i.contact_id
-    WHERE e.stream = 'inbox_items' AND c.deleted_at IS NULL
-      -- a conversation that was read since, and is empty, is in no inbox any more
-      AND NOT EXISTS (
-        SELECT FROM volt_ops.walks AS w
-        WHERE w.stream = 'messages' AND w.account_id = i.account_id AND w.contact_phone = i.contact_phone
-          AND w.total = 0 AND w.held = 0 AND w.completed_at > i.loaded_at
-      )
-    GROUP BY 1, 2, 3
-),
-counted AS (
+WITH counted AS MATERIALIZED (
+    -- Walk by walk, along the indexes: a join over all of them is at the mercy of statistics that a first load has
+    -- outrun, and would read the whole table for every batch.
     SELECT
-        e.stream, e.account_id, e.contact_phone,
-        coalesce((
-            SELECT sum(h.held) FROM held AS h
-            WHERE h.stream = e.stream AND h.account_id = e.account_id AND h.contact_phone = e.contact_phone
-        ), 0) AS held,
+        e.*,
+        CASE WHEN e.stream = 'messages' THEN (
+            SELECT count(*) FROM volt.messages AS m
+            WHERE m.account_id = e.account_id AND m.contact_phone = e.contact_phone AND m.deleted_at IS NULL
+        ) ELSE (
+            SELECT count(*) FROM volt.inbox_items AS i
+            LEFT JOIN volt.contacts AS c ON c.id = i.contact_id
+            WHERE i.account_id = e.account_id AND c.deleted_at IS NULL
+              -- a conversation that was read since, and is empty, is in no inbox any more
+              AND NOT EXISTS (
+                SELECT FROM volt_ops.walks AS w
+                WHERE w.stream = 'messages' AND w.account_id = i.account_id AND w.contact_phone = i.contact_phone
+                  AND w.total = 0 AND w.held = 0 AND w.completed_at > i.loaded_at
+              )
+        ) END
+        -- A text between two of our own accounts is one row, under the sender; it stands in the other's conversation too.
+        + CASE WHEN e.stream = 'messages'
+            AND e.contact_phone IN (SELECT n.phone_number FROM volt.account_numbers AS n)
+        THEN (
+            SELECT count(*)
+            FROM volt.account_numbers AS theirs
+            JOIN volt.account_numbers AS ours ON ours.account_id = e.account_id
+            JOIN volt.messages AS m ON m.account_id = theirs.account_id AND m.contact_phone = ours.phone_number
+            WHERE theirs.phone_number = e.contact_phone AND theirs.account_id <> e.account_id AND m.deleted_at IS NULL
+        ) ELSE 0 END AS held,
         (
             SELECT count(*) FROM volt_ops.rejects AS r
             WHERE r.stream = e.stream AND r.account_id = e.account_id AND r.contact_phone = e.contact_phone
@@ -361,15 +346,12 @@ counted AS (
             WHERE e.stream = 'messages' AND r.stream = 'messages' AND r.account_id = e.account_id
               AND r.contact_phone = e.contact_phone AND r.key = '' AND r.resolved_at IS NULL
         ) AS nameless
-    FROM ended AS e
+    FROM stage_walks AS e
+    WHERE e.reached_end OR e.below_top
 ),
 judged AS (
-    SELECT
-        e.*, c.held, c.rejected, c.nameless,
-        e.total - c.held - c.rejected - e.unidentifiable AS new_gap,
-        e.reached_end OR e.total - c.held - c.rejected - e.unidentifiable = e.gap AS complete
-    FROM ended AS e
-    JOIN counted AS c USING (stream, account_id, contact_phone)
+    SELECT c.*, c.total - c.held - c.rejected - c.unidentifiable AS new_gap
+    FROM counted AS c
 )
 UPDATE volt_ops.walks AS w
 SET completed_at = now(),
@@ -390,7 +372,7 @@ SET completed_at = now(),
     cursor = NULL,
     opened_at = NULL
 FROM judged AS j
-WHERE j.complete
+WHERE (j.reached_end OR j.new_gap = j.gap)
   AND w.stream = j.stream AND w.account_id = j.account_id AND w.contact_phone = j.contact_phone
 RETURNING w.stream, w.account_id, w.contact_phone, w.gap
 
