@@ -103,7 +103,7 @@ class Batch:
     walks: dict[tuple[str, str, str], Walk] = field(default_factory=dict)
 
     def add(self, stream: Stream, row: Row, *, flawed: bool = False) -> None:
-        key = tuple(row[stream.column_names.index(name)] for name in stream.key)
+        key = tuple([row[position] for position in stream.key_positions])
         rows = (self.flawed if flawed else self.rows).setdefault(stream.name, {})
         held = rows.get(key)
         if held is None or held[-1] <= row[-1]:

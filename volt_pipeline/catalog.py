@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 
 
 class Kind(StrEnum):
@@ -32,7 +33,7 @@ class Column:
     selection: str = ""  # what to select below `path` where Volt gives objects
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, eq=False)  # each is one of a kind, and hashed for every row
 class Stream:
     """One raw table of schema `volt`.
 
@@ -60,12 +61,17 @@ class Stream:
         """The name of the GraphQL fragment that selects this stream's columns."""
         return f"{self.type_name}Columns"
 
-    @property
+    @cached_property
     def column_names(self) -> tuple[str, ...]:
         return tuple(column.name for column in self.columns)
 
+    @cached_property
+    def key_positions(self) -> tuple[int, ...]:
+        """Where in a row its key stands."""
+        return tuple(self.column_names.index(name) for name in self.key)
 
-@dataclass(frozen=True, slots=True)
+
+@dataclass(frozen=True, slots=True, eq=False)
 class History:
     """An append-only table: a row each time one of `tracked` is seen with another value than before."""
 

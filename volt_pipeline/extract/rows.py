@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -33,6 +34,8 @@ class RowError(Exception):
 
 def escape(text: str) -> str:
     """Text as Postgres can hold it; `unescape` is its inverse."""
+    if text.isascii() and "\x00" not in text and "\\u" not in text:  # nearly every text, told without a search
+        return text
     if not _SUSPECT.search(text):
         return text
 
@@ -121,14 +124,22 @@ _CONVERT: dict[Kind, Callable[[Any], Any]] = {
 }
 
 
+@dataclass(frozen=True, slots=True)
+class _Plan:
+    """How a row of a stream is made; worked out once, since it is followed for every row."""
+
+    columns: tuple[tuple[str, str, str, Callable[[Any], Any]], ...]  # name, field, field below it or "", conversion
+    keys: tuple[tuple[int, str, str], ...]  # position, name, path
+
+
 @cache
-def _plan(stream: Stream) -> tuple[tuple[str, str, str, Callable[[Any], Any]], ...]:
-    """Per column: its name, the field, the field below it ("" for none), and the conversion."""
-    plan = []
+def _plan(stream: Stream) -> _Plan:
+    columns = []
     for column in stream.columns:
         field, _, below = column.path.partition(".")
-        plan.append((column.name, field, below, _CONVERT[column.kind]))
-    return tuple(plan)
+        columns.append((column.name, field, below, _CONVERT[column.kind]))
+    keys = [(at, stream.columns[at].name, stream.columns[at].path) for at in stream.key_positions]
+    return _Plan(tuple(columns), tuple(keys))
 
 
 def identity(value: Any) -> str | None:
@@ -172,9 +183,10 @@ def row(stream: Stream, source: Any, asked_at: datetime, ours: Mapping[str, Any]
     if not isinstance(source, dict):
         raise RowError("the row is no object")
     values: list[Any] = []
+    plan = _plan(stream)
     field = ""
     try:
-        for name, field, below, convert in _plan(stream):
+        for name, field, below, convert in plan.columns:
             value = source.get(field) if field else None
             if below and value is not None:
                 value = value.get(below) if isinstance(value, dict) else None
@@ -183,10 +195,9 @@ def row(stream: Stream, source: Any, asked_at: datetime, ours: Mapping[str, Any]
         refused = RowError(f"{field} {error}")
         refused.field = field
         raise refused from None
-    for name in stream.key:
-        if values[stream.column_names.index(name)] in (None, ""):
+    for position, name, path in plan.keys:
+        if values[position] in (None, ""):
             raise RowError(f"{name} is missing")
-        path = stream.columns[stream.column_names.index(name)].path
         if path and identity(_reached(source, path)) is None and ours.get(name) is None:
             raise RowError(f"{name} is no ID")
     values.append(asked_at)
