@@ -49,6 +49,7 @@ class Volt:
         self.order: dict[str, list[str]] = {phone: [] for phone in size.phones}
         self.pages: dict[tuple[str, str, str], bytes] = {}  # account, contact ("" for the inbox), cursor
         self.single: dict[tuple[str, str], bytes] = {}
+        self.moved: dict[str, datetime] = {}  # contact → when its last text came, of those that ever moved
         self.asked = 0
         short = max(1, size.messages * 50 // 59)
         for at in range(size.conversations):
@@ -68,15 +69,16 @@ class Volt:
 
     def move(self, share: float) -> int:
         """One more message in every so many conversations, which go to the top; gives how many."""
-        every, moved = round(1 / share), 0
+        every, moved, now = round(1 / share), 0, datetime.now(UTC)
         for phone, contacts in self.order.items():
             top = [contact for at, contact in enumerate(contacts) if at % every == 0]
-            for contact in top:
+            for place, contact in enumerate(top):
+                self.moved[contact] = now - timedelta(microseconds=place)
                 self.lengths[phone, contact] += 1
                 self._render_conversation(phone, contact)
             moved += len(top)
             self.order[phone] = top + [contact for at, contact in enumerate(contacts) if at % every]
-            self._render_inbox(phone, moved_at=datetime.now(UTC), moved=len(top))
+            self._render_inbox(phone)
         return moved
 
     def _render_conversation(self, phone: str, contact: str) -> None:
@@ -89,27 +91,24 @@ class Volt:
             }
             self.pages[phone, contact, str(start) if start else ""] = orjson.dumps(page)
 
-    def _render_inbox(self, phone: str, moved_at: datetime | None = None, moved: int = 0) -> None:
+    def _render_inbox(self, phone: str) -> None:
         contacts = self.order[phone]
         for start in range(0, len(contacts), INBOX_PAGE):
             page = {
                 "account": _account(self.size.phones.index(phone), phone),
-                "items": [
-                    self._item(phone, contacts[at], at, moved_at if at < moved else None)
-                    for at in range(start, min(start + INBOX_PAGE, len(contacts)))
-                ],
+                "items": [self._item(phone, contact) for contact in contacts[start : start + INBOX_PAGE]],
                 "pageInfo": _info(len(contacts), start + INBOX_PAGE),
             }
             self.pages[phone, "", str(start) if start else ""] = orjson.dumps(page)
 
-    def _item(self, phone: str, contact: str, place: int, moved_at: datetime | None) -> dict[str, Any]:
-        at = moved_at or _BEGAN + timedelta(days=300) - timedelta(seconds=int(contact[2:]) % 10**7)
+    def _item(self, phone: str, contact: str) -> dict[str, Any]:
+        at = self.moved.get(contact) or _BEGAN + timedelta(days=300) - timedelta(seconds=int(contact[5:]))
         account = self.size.phones.index(phone)
         number = int(contact[5:])
         return {
             "lastMessage": f"Text {self.lengths[phone, contact]} of this conversation",
             "isUnread": False,
-            "lastMessageTime": (at - timedelta(microseconds=place)).isoformat(),
+            "lastMessageTime": at.isoformat(),
             "contact": {
                 "id": contact[2:],
                 "account": {"id": str(account)},
