@@ -14,6 +14,7 @@ from volt_pipeline.api.errors import (
     AuthError,
     ContractError,
     Path,
+    Proof,
     RateLimited,
     ServerError,
     TooComplex,
@@ -137,6 +138,17 @@ def doubtful(operation: str, error: VoltError, *, executed: bool, deep: bool = F
     )
     doubt.paths = error.paths
     return doubt
+
+
+def proof_of_no_effect(error: VoltError, exchange: Exchange) -> Proof | None:
+    """What proves that a mutation which came to this error had no effect (errors.py), None where nothing does."""
+    if not exchange.status:  # no answer: lost on the way, or never sent
+        return None if isinstance(error, TransientError) and error.ambiguous else "unsent"
+    if exchange.executed:
+        return None
+    if exchange.status == 429:
+        return "throttled"
+    return "refused" if exchange.refused and exchange.status != 408 and exchange.status < 500 else None
 
 
 def answered(document: Document, verdict: Verdict, asked_at: datetime) -> list[Reply]:

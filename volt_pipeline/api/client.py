@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
@@ -22,10 +22,19 @@ from gql import Client
 from gql.transport.exceptions import TransportError, TransportQueryError
 
 from volt_pipeline.api import documents
-from volt_pipeline.api.answers import Reply, Verdict, answered, doubtful, judge, unanswered, undescribed
+from volt_pipeline.api.answers import (
+    Reply,
+    Verdict,
+    answered,
+    doubtful,
+    judge,
+    proof_of_no_effect,
+    unanswered,
+    undescribed,
+)
 from volt_pipeline.api.batch import Batch, Call, Learned
 from volt_pipeline.api.documents import WHOLE, Document, Request
-from volt_pipeline.api.errors import ContractError, RateLimited, TransientError, Unreachable, VoltError
+from volt_pipeline.api.errors import ContractError, RateLimited, TransientError, Unreachable, VoltError, Withdrawn
 from volt_pipeline.api.pacing import Clock, Pacing, Patience
 from volt_pipeline.api.redaction import redact, strings
 from volt_pipeline.api.tokens import usable_token
@@ -161,18 +170,23 @@ class VoltClient:
                 break  # not for the question's sake, so an older form of it fares no better
         raise failure
 
-    async def mutate(self, operation: str, variables: Mapping[str, Any]) -> Reply:
+    async def mutate(
+        self, operation: str, variables: Mapping[str, Any], *, unless: Callable[[], str] = lambda: ""
+    ) -> Reply:
         """Send one mutation (API text: Mutations), once. A value in the reply is what Volt says it did.
 
         Where it may have been carried out although no good answer came (timeout, lost connection, HTTP 5xx, cut
         body, an error beside `"data": null`), TransientError is raised with `ambiguous` true; its `because` is
-        Volt's own error, if it gave one. Every other VoltError means that nothing was done.
+        Volt's own error, if it gave one. Every other VoltError means that nothing was done. What proves that by the
+        letter is the error's `proof`. `unless` is that of `mutate_each`.
         """
         call = self._prepare(documents.mutation(operation), variables)
         failure: VoltError
         async with self._pacing.slot():
             try:
-                verdict = await self._once(call, self._deadline)
+                verdict = await self._once(call, self._deadline, unless)
+            except Withdrawn as error:
+                failure = error
             except VoltError as error:
                 failure = doubtful(operation, error, executed=call.exchange.executed)
             else:
@@ -180,14 +194,18 @@ class VoltClient:
                     return Reply(verdict.values[operation], call.asked_at, partial=verdict.partial.get(operation))
                 deep = operation in verdict.deep
                 failure = doubtful(operation, verdict.failed[operation], executed=True, deep=deep)
+        failure.proof = proof_of_no_effect(failure, call.exchange)
         raise failure
 
-    async def mutate_each(self, operation: str, variables: Sequence[Mapping[str, Any]]) -> list[Reply]:
+    async def mutate_each(
+        self, operation: str, variables: Sequence[Mapping[str, Any]], *, unless: Callable[[], str] = lambda: ""
+    ) -> list[Reply]:
         """Send one mutation for several items in one document, once; the replies come in the items' order.
 
         For mutations that can be read back. Where Volt tells the items apart, each item's error is in its reply; an
         ambiguous one (TransientError) has `because` where Volt blames that item, and is `beside` where another item
         of the document left this one without an answer. What concerns them all is raised, as `mutate` raises it.
+        `unless` is asked last of all, when nothing is left to wait for; a reason raises Withdrawn, and nothing is sent.
         """
         document = documents.aliased_mutation(operation, len(variables))
         for item in variables:
@@ -196,7 +214,9 @@ class VoltClient:
         failure: VoltError
         async with self._pacing.slot():
             try:
-                verdict = await self._once(call, self._deadline)
+                verdict = await self._once(call, self._deadline, unless)
+            except Withdrawn:
+                raise
             except VoltError as error:
                 failure = doubtful(operation, error, executed=call.exchange.executed)
             else:
@@ -241,11 +261,13 @@ class VoltClient:
         message = f"{failure.message} Nothing ever answered there: check VOLT_API_URL, and this machine's way to it."
         return Unreachable(failure.operation, message, whole=True), 0.0
 
-    async def _once(self, call: Call, limit: float) -> Verdict:
+    async def _once(self, call: Call, limit: float, unless: Callable[[], str] = lambda: "") -> Verdict:
         """One exchange, counted, and its verdict; raises the VoltError of the whole document."""
         operation = call.document.operation
         until = self._clock.monotonic() + limit
         await self._pacing.ready(operation, limit)
+        if reason := unless():
+            raise Withdrawn(operation, f"Not sent: {reason}", whole=True)
         limit = until - self._clock.monotonic()
         if self._first_tried is None:
             self._first_tried = self._clock.monotonic()

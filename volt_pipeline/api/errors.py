@@ -8,7 +8,8 @@
     │   └── Unreachable   the API was never reached in the life of this client
     ├── ContractError     Volt refuses or answers what its published API does not allow
     │   └── TooComplex    the document, or its answer, is larger than allowed
-    └── ServerError       Volt reports an error of its own, or of a kind not known here           tried 3 times
+    ├── ServerError       Volt reports an error of its own, or of a kind not known here           tried 3 times
+    └── Withdrawn         not sent: before its turn came, the caller did not want it any more
 
 `retryable` and `attempts` are decided here, once, for reads; mutations are never retried. An error's text is written
 for people. It never holds the token, a phone number or a message: texts of Volt's pass `redact` first, and no error
@@ -18,10 +19,12 @@ Errors can be pickled.
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from volt_pipeline.errors import ExplainedError
 
+# What proves that a mutation had no effect: no byte of it left, HTTP 429, or errors in an answer without `data`.
+Proof = Literal["unsent", "throttled", "refused"]
 Path = tuple[str | int, ...]  # a place in one answer: ("messages", 4, "body")
 
 
@@ -29,7 +32,9 @@ class VoltError(ExplainedError):
     """Something went wrong with `operation`.
 
     `whole` says that it concerns everything asked, not one item of it; `retry_after` is in seconds. `paths` are the
-    places below the root field that Volt's errors name, each once; an error of the root field itself adds none.
+    places below the root field that Volt's errors name, each once; an error of the root field itself adds none. Of a
+    mutation sent alone, `proof` is what proves by the letter of HTTP and GraphQL that it had no effect, None where
+    nothing does; a TransientError's `ambiguous` asks for more than the letter, for words that are known here.
     """
 
     retryable: ClassVar[bool] = False
@@ -42,6 +47,7 @@ class VoltError(ExplainedError):
         self.whole = whole
         self.retry_after = retry_after
         self.paths: tuple[Path, ...] = ()
+        self.proof: Proof | None = None
 
     def __str__(self) -> str:
         return f"{self.operation}: {self.message}"
@@ -110,3 +116,7 @@ class ServerError(VoltError):
 
     retryable = True
     attempts = 3
+
+
+class Withdrawn(VoltError):
+    """The mutation was not sent: whoever asked for it thought better of it while it waited for its turn."""

@@ -61,6 +61,7 @@ class Exchange:
     retry_after: float | None = None  # seconds
     size: int = 0  # bytes of the body, decompressed
     executed: bool = False  # Volt began to carry the request out: the answer has `data`, be it null, or a path
+    refused: bool = False  # it did not begin: a GraphQL answer with errors, without `data` and path
 
 
 class VoltTransport(AIOHTTPTransport):
@@ -124,6 +125,7 @@ class VoltTransport(AIOHTTPTransport):
         errors, data = _errors(answer.get("errors")), answer.get("data")
         # A path means a field was being worked on: some servers leave a null `data` out.
         exchange.executed = "data" in answer or any(error.get("path") for error in errors)
+        exchange.refused = bool(errors) and not exchange.executed
         if data is not None and not isinstance(data, dict):
             _raise_unusable(status, "data that is no object")
         if data is None and not errors:

@@ -7,7 +7,15 @@ from typing import Any
 import pytest
 
 from volt_pipeline.api.client import VoltClient
-from volt_pipeline.api.errors import AuthError, ContractError, NotFound, RateLimited, TransientError, VoltError
+from volt_pipeline.api.errors import (
+    AuthError,
+    ContractError,
+    NotFound,
+    RateLimited,
+    TransientError,
+    VoltError,
+    Withdrawn,
+)
 
 from .scripted import TOKEN, Hands, Say, ScriptedVolt, data, failing
 
@@ -119,3 +127,52 @@ async def test_a_pause_holds_for_mutations_too(client: VoltClient, volt: Scripte
     assert hands.slept == []
     await client.mutate("createMessage", TEXT)
     assert hands.slept == [9.0]
+
+
+PROOFS: dict[str, tuple[Say, str | None]] = {
+    "429": (Say(b"", 429), "throttled"),
+    "429, executed": (failing("x", "THROTTLED", status=429, data=None), None),
+    "errors without data": (failing("boom"), "refused"),
+    "input": (failing("x", "BAD_USER_INPUT", status=400), "refused"),
+    "the token, in GraphQL": (failing("x", "UNAUTHENTICATED", status=401), "refused"),
+    "the token, without a word": (Say(b"", 401), None),
+    "a path": (failing("x", "BAD_USER_INPUT", path=AT_ROOT), None),
+    "null data": (failing("x", "FORBIDDEN", path=AT_ROOT, data=None), None),
+    "null data, throttled": (failing("x", "THROTTLED", data=None), None),
+    "500, errors": (failing("boom", status=500), None),
+    "408, errors": (failing("boom", status=408), None),
+    "404": (Say(b"", 404), None),
+    "redirect": (Say(b"", 307, {"Location": "/graphql"}), None),
+    "dropped": (Say(drop=True), None),
+    "cut": (Say({"data": {"createMessage": {"id": "rf_1"}}}, cut=True), None),
+    "another root": (Say({"data": {}}), None),
+}
+
+
+@pytest.mark.parametrize(("answer", "proof"), PROOFS.values(), ids=PROOFS)
+async def test_what_proves_that_nothing_was_done(
+    client: VoltClient, volt: ScriptedVolt, answer: Say, proof: str | None
+) -> None:
+    volt.says(answer)
+    with pytest.raises(VoltError) as caught:
+        await client.mutate("createMessage", TEXT)
+    assert caught.value.proof == proof
+
+
+async def test_what_never_left_is_proven_by_that(client: VoltClient, volt: ScriptedVolt, hands: Hands) -> None:
+    async with VoltClient("http://127.0.0.1:9/graphql", TOKEN, clock=hands.clock) as nowhere:
+        with pytest.raises(TransientError) as caught:
+            await nowhere.mutate("createMessage", TEXT)
+    assert caught.value.proof == "unsent"
+    volt.says(Say(b"", 429, {"Retry-After": "500"}), data(createMessage={"id": "rf_1"}))
+    for proof in ("throttled", "unsent"):  # the second waits for nothing that lasts longer than it may
+        with pytest.raises(RateLimited) as limited:
+            await client.mutate("createMessage", TEXT)
+        assert limited.value.proof == proof
+    assert len(volt.asked) == 1
+
+
+async def test_a_mutation_is_withdrawn_at_the_last_moment(client: VoltClient, volt: ScriptedVolt) -> None:
+    with pytest.raises(Withdrawn, match="Not sent: its lease is over") as caught:
+        await client.mutate("createMessage", TEXT, unless=lambda: "its lease is over")
+    assert (caught.value.proof, volt.asked) == ("unsent", [])
