@@ -5,10 +5,11 @@ The other direction of `sync.py`; composes `api/`, `activate/` and `warehouse/`;
 
 from __future__ import annotations
 
+import asyncio
+import time
 import uuid
-from collections import Counter
-from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Collection, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
@@ -22,9 +23,11 @@ from volt_pipeline.activate.planning import Plan, make_plan
 from volt_pipeline.activate.pushing import Push
 from volt_pipeline.activate.rows import Approval, Export, Facts, Failure, Row
 from volt_pipeline.api.client import VoltClient
+from volt_pipeline.errors import ExplainedError
 from volt_pipeline.extract.reader import Observer, Reader
 from volt_pipeline.extract.rows import escape, json_text
 from volt_pipeline.push_record import Record
+from volt_pipeline.report import PushReport, on_record
 from volt_pipeline.sync import first_cause, silent
 from volt_pipeline.warehouse.leases import Leases
 from volt_pipeline.warehouse.load import Loader
@@ -42,31 +45,6 @@ from volt_pipeline.warehouse.pushes import (
 from volt_pipeline.warehouse.store import WarehouseStore
 
 KINDS: Mapping[str, Export[Any]] = {"contacts": CONTACTS, "lists": LISTS}
-
-
-@dataclass
-class PushReport:
-    """What a push did: rows by action and outcome, and the reason when it stopped before its end.
-
-    Of a dry run, or a push that has nothing to do, there are no outcomes. `odd_sizes` are lists of a size that was
-    not expected.
-    """
-
-    export: str
-    plan_id: str
-    planned: int
-    counts: Mapping[str, int] = field(default_factory=dict)
-    outcomes: Counter[tuple[str, str]] = field(default_factory=Counter)
-    stopped: str = ""
-    odd_sizes: Sequence[str] = ()
-
-    @property
-    def clean(self) -> bool:
-        """Every row is as the export wants it, or was rightly left alone."""
-        return not self.stopped and not any(outcome in ("failed", "unknown") for _, outcome in self.outcomes)
-
-    def count(self, outcome: str) -> int:
-        return sum(count for (_, found), count in self.outcomes.items() if found == outcome)
 
 
 @dataclass(frozen=True)
@@ -101,6 +79,7 @@ def _facts(phones: Sequence[str], background: Background, held: pd.DataFrame) ->
         phones=frozenset(phones),
         now=datetime.now(UTC),
         own_numbers=background.own_numbers,
+        forgotten=background.forgotten,
         field_types=background.field_types,
         approvals={(each.account_phone, each.phone_number): Approval(*each[2:]) for each in background.approvals},
         failures={
@@ -117,16 +96,20 @@ def _facts(phones: Sequence[str], background: Background, held: pd.DataFrame) ->
 
 
 def plan(warehouse_url: str, phones: Sequence[str], export: str, *, run_id: str) -> PushReport:
-    """Plan a push and keep the plan in `volt_ops.push_plans`; the report has its id. Raises WarehouseError."""
-    prepared = prepare(warehouse_url, phones, export)
-    return _keep(warehouse_url, prepared, run_id)
+    """Plan a push and keep the plan in `volt_ops.push_plans`; the report has its id. Raises WarehouseError.
+
+    It leaves no row in `volt_ops.runs`: nothing was pushed, and the plan itself tells of its run.
+    """
+    report = PushReport(export)
+    _keep(warehouse_url, prepare(warehouse_url, phones, export), report, run_id)
+    return report
 
 
-def _keep(warehouse_url: str, prepared: Prepared, run_id: str) -> PushReport:
-    made, plan_id = prepared.plan, uuid.uuid4().hex[:12]
+def _keep(warehouse_url: str, prepared: Prepared, report: PushReport, run_id: str) -> None:
+    made = prepared.plan
+    report.plan_id, report.planned, report.counts = uuid.uuid4().hex[:12], len(made.rows), made.counts
     rows = json_text([row.as_json() for row in made.rows])
-    store_plan(warehouse_url, plan_id, run_id, made.export, made.digest, rows, made.counts)
-    return PushReport(made.export, plan_id, len(made.rows), made.counts)
+    store_plan(warehouse_url, report.plan_id, run_id, made.export, made.digest, rows, made.counts)
 
 
 async def push(
@@ -145,50 +128,87 @@ async def push(
 
     Every row is read fresh, and has exactly one attempt in `volt_ops.pushes` in the end. With a `plan_id` the export
     must still be the one that was planned; `exactly` leaves out what was not to be written then, and tries rows
-    that would have to wait. Raises WarehouseError, PlanRefused, PushAsks; what Volt does not answer is in the report.
+    that would have to wait. One push of an export at a time goes to an account, beside any sync.
+
+    Raises WarehouseError (LeaseHeld: another push is at work), PlanRefused, PushAsks; what Volt does not answer is in
+    the report.
     """
-    prepared = prepare(warehouse_url, phones, export)
-    guard, made = guard or Guard(), prepared.plan
-    rows = list(prepared.rows)
-    if plan_id:
-        stored = _stored(warehouse_url, prepared, plan_id)
-        report = PushReport(export, plan_id, len(rows), made.counts)
-        if exactly:
-            changing = {row["position"] for row in stored.rows if row["action"] in ("create", "update")}
-            rows = [_as_planned(row, changing) for row in rows]
-    else:
-        report = _keep(warehouse_url, prepared, run_id)
-    guard.check(export, writes=made.writes, known=prepared.known, rows=len(rows), last_rows=prepared.last_rows)
-    async with _recording(volt, warehouse_url, phones, prepared, report, run_id) as record:
-        record.tell = lambda done: observe(export, done, len(rows))
-        work = Push(volt, prepared.kind, prepared.facts, record, guard.most_writes(prepared.known))
-        try:
-            await work.run(rows)
-        except BaseExceptionGroup as group:
-            raise first_cause(group) from None
-        finally:
-            await record.flush()
-        report.stopped, report.odd_sizes = work.stopped, record.odd_sizes
-        await record.ledger.end(escape(report.stopped), json_text(report.odd_sizes))
+    report, started = PushReport(export), time.monotonic()
+    leases = Leases([f"{export} of {phone}" for phone in phones], run_id, work="push")
+    loader = Loader(warehouse_url, run_id, leases)
+    async with loader.open(), on_record(loader, volt, report, since=started):
+        with _explained(report):
+            prepared = await asyncio.to_thread(prepare, warehouse_url, phones, export)  # the lease's heart beats on
+            rows = _agreed(warehouse_url, prepared, report, run_id, plan_id=plan_id, exactly=exactly)
+            most_writes = _permitted(guard or Guard(), prepared)
+            async with _recording(loader, volt, prepared, report) as record:
+                record.tell = lambda done: observe(export, done, len(rows))
+                work = Push.of(volt, prepared.kind, prepared.facts, record, most_writes)
+                await _carry_out(work, rows, record, report)
     return report
 
 
+def _permitted(guard: Guard, prepared: Prepared) -> int:
+    """How many rows the push may write. Raises PushAsks when it would be more, or the export shrank too much."""
+    made = prepared.plan
+    guard.check(
+        made.export,
+        writes=made.writes,
+        known=prepared.known,
+        rows=len(made.rows),
+        last_rows=prepared.last_rows,
+    )
+    return guard.most_writes(prepared.known)
+
+
+@contextmanager
+def _explained(report: PushReport) -> Iterator[None]:
+    """What ends the push before its end is told in its report, too."""
+    try:
+        yield
+    except ExplainedError as error:
+        report.stopped = report.stopped or str(error)
+        raise
+
+
+def _agreed(
+    warehouse_url: str, prepared: Prepared, report: PushReport, run_id: str, *, plan_id: str, exactly: bool
+) -> list[Row[Any]]:
+    """The rows to push: of the plan that was made before, if it still stands, or of one made now."""
+    if not plan_id:
+        _keep(warehouse_url, prepared, report, run_id)
+        return list(prepared.rows)
+    report.plan_id, report.planned, report.counts = plan_id, len(prepared.rows), prepared.plan.counts
+    stored = _stored(warehouse_url, prepared, plan_id)
+    if not exactly:
+        return list(prepared.rows)
+    changing = {row["position"] for row in stored.rows if row["action"] in ("create", "update")}
+    return [_as_planned(row, changing) for row in prepared.rows]
+
+
 @asynccontextmanager
-async def _recording(
-    volt: VoltClient, warehouse_url: str, phones: Sequence[str], prepared: Prepared, report: PushReport, run_id: str
-) -> AsyncIterator[Record]:
-    """The record of a push, on connections of its own; the plan counts as carried out from now on."""
-    async with AsyncExitStack() as stack:
-        connection = await stack.enter_async_context(await connect(warehouse_url))
+async def _recording(loader: Loader, volt: VoltClient, prepared: Prepared, report: PushReport) -> AsyncIterator[Record]:
+    """The record of a push, its ledger on a connection of its own; the plan counts as carried out from now on."""
+    reader = Reader(volt, WarehouseStore(loader), silent)
+    reader.numbers = dict(await loader.fetch("account_numbers", {}))
+    accounts = dict(await loader.fetch("accounts", {"phones": list(prepared.facts.phones)}))
+    rows = {row.position: row for row in prepared.rows}
+    async with await connect(loader.url) as connection:
         await connection.set_autocommit(True)
-        ledger = PushLedger(connection, run_id, report.plan_id)
+        ledger = PushLedger(connection, loader.run_id, report.plan_id, loader.leases)
         await ledger.begin()
-        loader = await stack.enter_async_context(Loader(warehouse_url, run_id, Leases((), run_id)).open())
-        reader = Reader(volt, WarehouseStore(loader), silent)
-        reader.numbers = dict(await loader.fetch("account_numbers", {}))
-        accounts = dict(await loader.fetch("accounts", {"phones": list(phones)}))
-        rows = {row.position: row for row in prepared.rows}
         yield Record(ledger, reader, prepared.facts, accounts, rows, report.outcomes)
+
+
+async def _carry_out(work: Push[Any], rows: Sequence[Row[Any]], record: Record, report: PushReport) -> None:
+    try:
+        await work.run(rows)
+    except BaseExceptionGroup as group:
+        raise first_cause(group) from None
+    finally:
+        await record.flush()
+    report.stopped, report.odd_sizes = work.stopped, record.odd_sizes
+    await record.ledger.end(escape(report.stopped), json_text(report.odd_sizes))
 
 
 def _stored(warehouse_url: str, prepared: Prepared, plan_id: str) -> StoredPlan:

@@ -1,7 +1,7 @@
 """What a push leaves in the warehouse: each attempt in `volt_ops.pushes`, and what Volt answered in schema `volt`.
 
-The answers are loaded as a sync would load them, under the same read stamps; no lease is needed, since they are
-targeted readings. They go in parts of some hundreds, so that loading does not slow the push down.
+The answers are loaded as a sync would load them, under the same read stamps; no lease of an account is needed, since
+they are targeted readings. They go in parts of some hundreds, so that loading does not slow the push down.
 """
 
 from __future__ import annotations
@@ -11,8 +11,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from volt_pipeline.activate.attempts import Attempt
 from volt_pipeline.activate.lists import ListWish, size_doubt
-from volt_pipeline.activate.rows import Approval, Attempt, Facts, Row
+from volt_pipeline.activate.rows import Approval, Facts, Row
 from volt_pipeline.batch import Batch, Discovery
 from volt_pipeline.catalog import LISTS
 from volt_pipeline.extract.inbox import take_contact
@@ -52,6 +53,10 @@ class Record:
         self.tell(sum(self.outcomes.values()))
         if self._batch.size >= _ROWS_A_LOAD:
             await self.flush()
+
+    async def barred(self) -> str:
+        """Why nothing more may be written."""
+        return await self.ledger.barred()
 
     async def claim(self, approval: Approval) -> bool:
         """Use an approval, for good unless it is released."""

@@ -22,7 +22,7 @@ from volt_pipeline.extract.inbox import first_page, walk_inbox
 from volt_pipeline.extract.lookups import read_lists, read_waves, read_webhooks, settle_messages, sweep_contacts
 from volt_pipeline.extract.pages import PageError
 from volt_pipeline.extract.reader import Account, Observer, Reader
-from volt_pipeline.report import Coverage, SyncReport
+from volt_pipeline.report import Coverage, SyncReport, on_record
 from volt_pipeline.warehouse.leases import Leases
 from volt_pipeline.warehouse.load import Loader
 from volt_pipeline.warehouse.store import WarehouseStore
@@ -57,20 +57,12 @@ async def sync(
         tasks = [group.create_task(_arrive(volt, phone)) for phone in phones]
     loader = Loader(warehouse_url, run_id, Leases(phones, run_id))
     report = SyncReport(run_id, tuple(phones), tables=loader.counts)
-    async with loader.open():
-        await loader.fetch("start_run", {"run_id": run_id, "kind": "sync"})
-        outcome = "failed"
-        try:
-            reader = Reader(volt, WarehouseStore(loader, full), observe, full)
-            reader.numbers = dict(await loader.fetch("account_numbers", {}))
-            await _read(reader, await _identified(loader, [task.result() for task in tasks]), tables, workers)
-            report.coverage = {stream: Coverage(*rest) for stream, *rest in await loader.fetch("coverage", {})}
-            ((report.oldest_contact_reading,),) = await loader.fetch("oldest_contact_reading", {})
-            outcome = "rejected" if report.rejected else "succeeded"
-        finally:
-            report.requests = dict(volt.usage.by_operation)
-            report.seconds = time.monotonic() - started
-            await loader.fetch("finish_run", {"run_id": run_id, "outcome": outcome, "report": report.as_json()})
+    async with loader.open(), on_record(loader, volt, report, since=started):
+        reader = Reader(volt, WarehouseStore(loader, full), observe, full)
+        reader.numbers = dict(await loader.fetch("account_numbers", {}))
+        await _read(reader, await _identified(loader, [task.result() for task in tasks]), tables, workers)
+        report.coverage = {stream: Coverage(*rest) for stream, *rest in await loader.fetch("coverage", {})}
+        ((report.oldest_contact_reading,),) = await loader.fetch("oldest_contact_reading", {})
     return report
 
 

@@ -7,9 +7,11 @@ from typing import Any
 
 import psycopg
 
-from volt_pipeline.push import PushReport, plan, push
+from volt_pipeline.api.client import VoltClient
+from volt_pipeline.api.pacing import Clock
+from volt_pipeline.push import plan, push
+from volt_pipeline.report import PushReport
 from volt_pipeline.sandbox.server import Sandbox
-from volt_pipeline_tests.syncing import client
 from volt_pipeline_tests.warehouse.loading import ask
 
 Row = tuple[Any, ...]
@@ -31,11 +33,15 @@ def publish(url: str, export: str, *rows: Row) -> None:
             connection.execute(f"INSERT INTO volt_exports.export_{export} VALUES (%s, %s, %s, %s, %s)".encode(), values)
 
 
-async def pushed(sandbox: Sandbox, url: str, export: str = "contacts", **options: Any) -> PushReport:
+async def pushed(
+    sandbox: Sandbox, url: str, export: str = "contacts", concurrency: int = 16, **options: Any
+) -> PushReport:
     """One push for all accounts; afterwards `sandbox.requests` holds just what it asked."""
     sandbox.requests.clear()
     phones = [account.primary_phone for account in sandbox.world.accounts]
-    async with client(sandbox) as volt:
+    async with VoltClient(
+        sandbox.url, sandbox.token, concurrency=concurrency, clock=Clock(random=lambda: 0.0)
+    ) as volt:  # never waits before it tries again
         return await push(volt, url, phones, export, **{"run_id": "run-1", **options})
 
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
+from datetime import datetime
 
 import pytest
 
+from volt_pipeline.activate.guard import Guard
+from volt_pipeline.activate.planning import WRITERS
 from volt_pipeline.sandbox import disturbances, mutations
 from volt_pipeline.sandbox.disturbances import Disturbance
 from volt_pipeline.sandbox.entities import Contact, bad_input
@@ -56,6 +59,23 @@ def kept(before: dict[str, tuple[bool, dict[str, str]]], sandbox: Sandbox) -> bo
     return all(
         after[key][0] >= blocked and after[key][1].items() >= held.items() for key, (blocked, held) in before.items()
     )
+
+
+def names(sandbox: Sandbox, rows: Sequence[Row]) -> list[str]:
+    held = {each.phone_number: each.name for each in sandbox.world.contacts}
+    return [held[row[1]] for row in rows]
+
+
+def harm(sandbox: Sandbox, monkeypatch: pytest.MonkeyPatch, phones: Collection[str]) -> None:
+    """Make Volt lose the custom fields of these contacts whenever it writes them."""
+    right = sandbox.world.ledger.contact_changed
+
+    def contact_changed(contact: Contact, at: datetime) -> None:
+        if contact.phone_number in phones:
+            contact.custom_fields = []
+        right(contact, at)
+
+    monkeypatch.setattr(sandbox.world.ledger, "contact_changed", contact_changed)
 
 
 def writes(sandbox: Sandbox) -> list[int]:
@@ -158,6 +178,49 @@ async def test_what_volt_answers_stands_in_the_warehouse(sandbox: Sandbox, wareh
     await pushed(sandbox, warehouse_url)
     held = dict(ask(warehouse_url, "SELECT id, name FROM volt.contacts"))
     assert held == {contact.id: contact.name for contact in sandbox.world.contacts}
+
+
+async def test_after_a_wrong_answer_nothing_new_is_sent(
+    sandbox: Sandbox, warehouse_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Three more writers have read their rows and wait for the only slot when the wrong answer comes."""
+    sandbox.world = new_world(accounts=1, contacts=5 * 25, custom_fields_mode="merge")
+    rows = sorted(renamed(sandbox), key=lambda row: str(row[1]))  # as they are pushed
+    harm(sandbox, monkeypatch, {row[1] for row in rows[25:]})
+    publish(warehouse_url, "contacts", *rows)
+    report = await pushed(sandbox, warehouse_url, concurrency=1, guard=Guard(permitted=len(rows)))
+    assert "Volt's answer differs from what was meant" in report.stopped
+    assert writes(sandbox) == [1, 24, 25]
+    assert len(recorded(warehouse_url)) == report.planned == len(rows)
+    assert sum(name.startswith("New ") for name in names(sandbox, rows)) == 50
+
+
+async def test_what_left_before_a_wrong_answer_is_judged_and_put_on_record(
+    sandbox: Sandbox, warehouse_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Up to three other documents are under way when the first wrong answer comes; they cannot be called back."""
+    sandbox.world = new_world(accounts=1, contacts=9 * 25, custom_fields_mode="merge")
+    rows = sorted(renamed(sandbox), key=lambda row: str(row[1]))  # as they are pushed
+    harm(sandbox, monkeypatch, {row[1] for row in rows[25:]})
+    publish(warehouse_url, "contacts", *rows)
+    report = await pushed(sandbox, warehouse_url, guard=Guard(permitted=len(rows)))
+    sent = sum(writes(sandbox))
+    assert 25 < sent <= 25 + WRITERS * 25
+    landed = sum(name.startswith("New ") for name in names(sandbox, rows))
+    assert landed == sent
+    assert len(recorded(warehouse_url)) == len(rows)
+    tried = [outcome for outcome, waited in recorded(warehouse_url, "outcome, waited") if not waited]
+    assert len(tried) == sent
+    assert report.count("sent") == 25
+
+
+async def test_the_first_write_of_each_sort_goes_alone(sandbox: Sandbox, warehouse_url: str) -> None:
+    me = sandbox.world.accounts[0].primary_phone
+    new: list[Row] = [(me, f"+1918555{number:04}", "New", None, None) for number in range(7000, 7010)]
+    publish(warehouse_url, "contacts", *new, *renamed(sandbox)[:10])
+    report = await pushed(sandbox, warehouse_url)
+    assert report.outcomes == Counter({("create", "sent"): 10, ("update", "sent"): 10})
+    assert writes(sandbox) == [1, 1, 18]  # of the creates, of the updates, all others
 
 
 async def test_the_token_is_refused_once_and_not_for_each_row(sandbox: Sandbox, warehouse_url: str) -> None:

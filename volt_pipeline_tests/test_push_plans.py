@@ -16,6 +16,7 @@ from volt_pipeline.activate.guard import Guard, PushAsks
 from volt_pipeline.sandbox.entities import Contact, Refused
 from volt_pipeline.sandbox.server import Sandbox, running
 from volt_pipeline.warehouse import migrations, postgres
+from volt_pipeline.warehouse.erasure import forget, remains
 from volt_pipeline.warehouse.pushes import PlanRefused, push_verdicts
 from volt_pipeline.warehouse.tables import METADATA
 
@@ -234,6 +235,19 @@ def test_a_database_of_the_first_migration_is_brought_up_to_date(database_url: s
     assert ask(database_url, "SELECT tries, waited FROM volt_ops.pushes") == [(0, False)]
     newest = ScriptDirectory.from_config(config).get_current_head()
     assert ask(database_url, "SELECT version_num FROM volt_ops.alembic_version") == [(newest,)]
+
+
+async def test_somebody_who_was_forgotten_is_not_written_and_leaves_no_trace(
+    sandbox: Sandbox, warehouse_url: str
+) -> None:
+    ann, bob, *_ = rows(sandbox)
+    await forget(warehouse_url, ann[1], ahead=True)
+    publish(warehouse_url, "contacts", ann, bob)
+    await pushed(sandbox, warehouse_url)
+    assert sorted(recorded(warehouse_url)) == [("(forgotten)", "refused", "refused"), (bob[1], "update", "sent")]
+    assert {each.name for each in sandbox.world.contacts if each.phone_number == ann[1]} != {"Renamed"}
+    publish(warehouse_url, "contacts")
+    assert await remains(warehouse_url, ann[1]) == {}
 
 
 @pytest.mark.parametrize("text_", ["half", "1.5", "-0.1", "50%"])

@@ -16,7 +16,7 @@ import pandas as pd
 
 from volt_pipeline.activate.intake import records
 from volt_pipeline.activate.phones import normalised
-from volt_pipeline.activate.rows import Approval, Decision, Export, Facts, Refusal, Target
+from volt_pipeline.activate.rows import Approval, Decision, Export, Facts, ForgottenPerson, Refusal, Target
 from volt_pipeline.api.inputs import ContactInput
 
 
@@ -41,6 +41,8 @@ def wish(record: Mapping[str, Any], facts: Facts) -> ContactWish:
     number = normalised(str(record["phone_number"]), record["account_phone"])
     if number in facts.own_numbers or number in facts.phones:
         raise Refusal("phone_number is one of our own numbers")
+    if number in facts.forgotten:
+        raise ForgottenPerson("a person who was forgotten (volt-pipeline forget): take them out of the export")
     try:
         made = _as_written({**record, "phone_number": number})
     except ValueError:

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
-from volt_pipeline.activate.rows import Attempt, Export, Outcome, Wish, Write
+from volt_pipeline.activate.attempts import Attempt
+from volt_pipeline.activate.rows import Export, Outcome, Wish, Write
 from volt_pipeline.api.client import Reply
 from volt_pipeline.api.errors import NotFound, TransientError, VoltError
 

@@ -12,7 +12,7 @@ import pandas as pd
 
 from volt_pipeline.activate.backoff import waits
 from volt_pipeline.activate.phones import account
-from volt_pipeline.activate.rows import Export, Facts, Refusal, Row, Target, Wish, digest
+from volt_pipeline.activate.rows import Export, Facts, ForgottenPerson, Refusal, Row, Target, Wish, digest
 
 
 def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
@@ -50,6 +50,8 @@ def _row(kind: Export[Wish], position: int, record: Mapping[str, Any], facts: Fa
         if known not in facts.phones:
             raise Refusal("its account is not in VOLT_ACCOUNTS")
         wish = kind.wish({**record, "account_phone": known}, facts)
+    except ForgottenPerson as error:  # the record of the push keeps nothing that tells who it is
+        return Row(position, account_phone, "(forgotten)", "", settled="refused", reason=str(error))
     except Refusal as error:
         return replace(row, settled="refused", reason=str(error))
     variables = kind.asked(wish)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from volt_pipeline.activate.rows import Approval, Attempt
+from volt_pipeline.activate.attempts import Attempt
+from volt_pipeline.activate.rows import Approval
 
 
 class Ledger(Protocol):
@@ -13,6 +14,9 @@ class Ledger(Protocol):
 
     async def record(self, attempts: Sequence[Attempt]) -> None:
         """Put attempts on record, for good, before the next document is sent."""
+
+    async def barred(self) -> str:
+        """Why this push may write nothing more, asked before each document; "" while it may."""
 
     async def claim(self, approval: Approval) -> bool:
         """Use an approval; False when somebody else has."""

@@ -6,7 +6,7 @@ import json
 import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
@@ -16,7 +16,7 @@ from volt_pipeline.activate.intake import records, take_in
 from volt_pipeline.activate.ordering import ordered
 from volt_pipeline.activate.rows import Action, Export, Facts, Row, Target, Wish, digest, masked
 
-WRITERS = 4  # documents of writes under way at once: so many may still land when an answer stops the run
+WRITERS = 4  # documents of writes under way at once: what the others have sent may still land when one has to stop
 _SECONDS_A_REQUEST = 0.5
 
 
@@ -63,6 +63,7 @@ def make_plan(
     rows = ordered(kind, take_in(kind, frame, facts))
     current = held_by_target(kind, held)
     planned = [_planned(kind, row, current, facts) for row in rows]
+    rows = [replace(row, planned=made.action) for row, made in zip(rows, planned, strict=True)]
     planned.sort(key=lambda row: row.position)
     return Plan(kind.name, export_digest(frame), tuple(planned)), rows
 
@@ -91,14 +92,21 @@ def estimated(counts: Mapping[str, int], batch: int) -> tuple[int, float]:
     """Requests and minutes that a push of so many rows takes, at half a second a request."""
     writes = counts["create"] + counts["update"]
     reads = math.ceil((writes + counts["unchanged"]) / batch)
-    documents = min(writes, 1 + math.ceil(max(writes - 1, 0) / batch))
+    alone = (counts["create"] > 0) + (counts["update"] > 0)  # the first of each sort
+    documents = alone + math.ceil((writes - alone) / batch)
     return reads + documents, (reads + documents) * _SECONDS_A_REQUEST / (WRITERS if batch > 1 else 1) / 60
 
 
 def shown(rows: Sequence[Mapping[str, Any]], export: str, most: int) -> list[tuple[str, str, str, str]]:
-    """A plan's first rows as they may be shown, the changing ones first: contacts' phones are masked."""
-    order = {"create": 0, "update": 1, "refused": 2, "unchanged": 3}
-    first = sorted(rows, key=lambda row: (order[row["action"]], row["position"]))[:most]
+    """The first rows of each action as they may be shown, up to `most` of each: contacts' phones are masked.
+
+    What is right already is not shown.
+    """
+    first = [
+        row
+        for action in ("create", "update", "refused")
+        for row in [row for row in rows if row["action"] == action][:most]
+    ]
     return [
         (
             row["account_phone"],

@@ -1,10 +1,10 @@
-"""What a push speaks of, the same for contacts and lists: rows, facts, decisions and attempts. Plain data."""
+"""What a push speaks of, the same for contacts and lists: rows, facts, decisions and writes. Plain data."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Literal, TypeVar
@@ -18,6 +18,10 @@ Wish = TypeVar("Wish")
 
 class Refusal(Exception):
     """A row that must not be written; the reason names columns and fields, never a person."""
+
+
+class ForgottenPerson(Refusal):
+    """A row about somebody who was forgotten: not even its key may be kept."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +54,7 @@ class Facts:
     approvals: Mapping[Target, Approval] = field(default_factory=dict)
     failures: Mapping[Target, Failure] = field(default_factory=dict)
     sizes: Mapping[Target, int] = field(default_factory=dict)
+    forgotten: Container[str] = frozenset()  # whose phones nothing may be kept of, nor written
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +94,8 @@ class Export(Generic[Wish]):
 class Row(Generic[Wish]):
     """A row of the export as it came in. Without a wish it is settled already: `settled` and `reason` say how.
 
-    `tries` counts its failures in a row so far; `digest` tells whether it is still the row that failed.
+    `tries` counts its failures in a row so far; `digest` tells whether it is still the row that failed; `planned` is
+    what its plan means to do.
     """
 
     position: int
@@ -100,6 +106,7 @@ class Row(Generic[Wish]):
     settled: Literal["", "refused", "unchanged", "waits"] = ""
     reason: str = ""
     tries: int = 0
+    planned: Action = "refused"
 
     @property
     def target(self) -> Target:
@@ -118,35 +125,6 @@ class Write(Generic[Wish]):
     @property
     def variables(self) -> Mapping[str, Any]:
         return self.decision.variables or {}
-
-
-@dataclass(frozen=True, slots=True)
-class Attempt:
-    """What became of one row: a row of `volt_ops.pushes`. `before` is what Volt held, `after` what it answered.
-
-    `unknown`: the write may or may not have happened; the next push reads the row fresh and finds out. `waited`:
-    nothing was tried this time. `tries` counts the failures in a row, this one included.
-    """
-
-    export: str
-    position: int
-    account_phone: str
-    row_key: str = field(repr=False)
-    row_digest: str
-    action: Action
-    outcome: Outcome
-    reason: str = ""
-    tries: int = 0
-    waited: bool = False
-    before: Any = field(default=None, repr=False)
-    sent: Any = field(default=None, repr=False)
-    after: Any = field(default=None, repr=False)
-    asked_at: datetime | None = None  # when `after` was asked of Volt; without it, when `before` was
-
-    @property
-    def alarming(self) -> bool:
-        """Volt answered something else than was meant: nothing more may be written before someone has looked."""
-        return self.outcome == "failed" and self.after is not None
 
 
 def masked(phone: str) -> str:

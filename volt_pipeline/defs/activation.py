@@ -11,7 +11,7 @@ import dagster as dg
 from pydantic import Field
 
 from volt_pipeline.defs.resources import Pipeline
-from volt_pipeline.push import PushReport
+from volt_pipeline.report import PushReport
 from volt_pipeline.warehouse.pushes import PushVerdict
 
 EXPORTS = ("contacts", "lists")
@@ -110,7 +110,7 @@ def _push(context: dg.OpExecutionContext, order: Order, pipeline: Pipeline, expo
         permitted=permitted if isinstance(permitted, int) else None,
     )
     _tell(context, report)
-    return order
+    return {**order, "plans": {}} if report.stopped else order  # and nothing after it is pushed
 
 
 def _listed(order: Order, name: str) -> Sequence[object]:

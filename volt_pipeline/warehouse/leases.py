@@ -29,11 +29,15 @@ def _whoami() -> str:
 
 @dataclass
 class Leases:
-    """The leases of one run over its accounts, all or none. `seconds`: how long one lives without a heartbeat."""
+    """The leases of one run over its accounts, all or none. `seconds`: how long one lives without a heartbeat.
+
+    `work` is what such a run is called. One that may go on beside a sync leases something else than accounts.
+    """
 
     phones: Sequence[str]
     run_id: str
     seconds: float = 120.0
+    work: str = "sync"
     epochs: dict[str, int] = field(default_factory=dict)
 
     @property
@@ -60,7 +64,8 @@ class Leases:
             ]
             self.epochs = {}
             raise LeaseHeld(
-                f"Another sync is at work: {'; '.join(holders)}. Wait for it to end; nothing was written by this one."
+                f"Another {self.work} is at work: {'; '.join(holders)}. Wait for it to end; nothing was written by "
+                "this one."
             )
 
     async def prove(self, cursor: psycopg.AsyncCursor[Any]) -> None:
@@ -71,6 +76,6 @@ class Leases:
         kept = {phone for (phone,) in await cursor.fetchall()}
         if lost := sorted(set(self.epochs) - kept):
             raise LeaseLost(
-                f"Another sync has taken over {', '.join(lost)}: this one was silent for too long. It stops; what it "
-                "had committed stands, and the other goes on from there."
+                f"Another {self.work} has taken over {', '.join(lost)}: this one was silent for too long. It stops; "
+                "what it had committed stands, and the other goes on from there."
             )

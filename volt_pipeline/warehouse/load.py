@@ -86,7 +86,7 @@ class Loader:
             for waiting in taken:
                 waiting.error = error
             raise
-        self._count(together, written)
+        self._count(written)
         for waiting in taken:
             waiting.done, waiting.completed = True, completed
 
@@ -148,14 +148,14 @@ class Loader:
                 raise _described(error) from None
         raise AssertionError("unreachable")
 
-    def _count(self, batch: Batch, written: Mapping[str, Counts]) -> None:
+    def _count(self, written: Mapping[str, Counts]) -> None:
         for stream, counts in written.items():
             total = self.of(stream)
             total.read += counts.read
             total.inserted += counts.inserted
             total.updated += counts.updated
-        for reject in batch.rejects:
-            self.of(reject.stream).rejected += 1
+            total.rejected += counts.rejected
+            total.withheld += counts.withheld
 
 
 def _described(error: Exception) -> WarehouseError:

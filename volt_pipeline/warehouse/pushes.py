@@ -15,8 +15,10 @@ from sqlalchemy.exc import OperationalError
 
 from volt_pipeline.errors import ExplainedError
 from volt_pipeline.warehouse.errors import WarehouseError, WarehouseUnfit
+from volt_pipeline.warehouse.leases import Leases
 from volt_pipeline.warehouse.postgres import conninfo, engine, unreachable
 from volt_pipeline.warehouse.queries import query
+from volt_pipeline.warehouse.withholding import Forgotten, forgotten_now
 
 
 class PlanRefused(ExplainedError):
@@ -54,6 +56,7 @@ class Background:
     failures: Sequence[PastFailure]
     approvals: Sequence[OpenApproval]
     last_rows: int | None
+    forgotten: Forgotten
 
 
 @dataclass(frozen=True)
@@ -107,6 +110,7 @@ def read_background(url: str, export: str) -> Background:
             [PastFailure(*row) for row in rows("push_failures", export=export)],
             [OpenApproval(*row) for row in rows("push_approvals")] if export == "contacts" else [],
             next((count for (count,) in rows("last_pushed_rows", export=export)), None),
+            forgotten_now(connection),
         )
 
 
@@ -171,6 +175,7 @@ class PushLedger:
     connection: psycopg.AsyncConnection[Any]
     run_id: str
     plan_id: str
+    leases: Leases
 
     async def begin(self) -> None:
         """Mark the plan as being carried out. Raises PlanRefused when another run was first."""
@@ -187,6 +192,12 @@ class PushLedger:
         if sent_lists:
             phones, names = zip(*sent_lists, strict=True)
             await self._execute("discover_pushed_lists", account_phones=list(phones), names=list(names))
+
+    async def barred(self) -> str:
+        """Why nothing more may be written: another push was given the lease of this one; "" while it is held."""
+        if await self._execute("lost_leases", **self.leases.held):
+            return "another push has taken over: this one was silent for too long"
+        return ""
 
     async def claim(self, approval_id: int) -> bool:
         """Use an approval; False when it was used already."""

@@ -20,6 +20,14 @@ FROM ROWS FROM (
 )
 ORDER BY r.number
 
+-- name: lost_leases
+-- Asked before each document; it locks nothing, so that it never waits for a load that proves the same leases.
+SELECT held.account_phone
+FROM unnest(%(phones)s::text[], %(epochs)s::bigint[]) AS held (account_phone, epoch)
+WHERE NOT EXISTS (
+    SELECT FROM volt_ops.leases AS l WHERE l.account_phone = held.account_phone AND l.epoch = held.epoch
+)
+
 -- name: discover_pushed_lists
 -- The next sync reads the lists that were pushed, again if they were known: their sizes may come later.
 INSERT INTO volt_ops.discoveries AS d (kind, account_id, key, via)

@@ -187,12 +187,13 @@ def test_a_plan_says_what_would_be_done_against_what_is_held() -> None:
     assert plan.counts == {"create": 1, "update": 1, "unchanged": 1, "refused": 1}
     assert export_digest(export) == export_digest(export.iloc[::-1])
     assert export_digest(export) != export_digest(export.head(3))
-    first = shown([row.as_json() for row in plan.rows], "contacts", 2)
-    assert [line[1:3] for line in first] == [("+1918•••0120", "create"), ("+1918•••0121", "update")]
+    first = shown([row.as_json() for row in [*plan.rows, *plan.rows]], "contacts", 1)  # the first of each action
+    assert [line[1:3] for line in first] == [("+1918•••0120", "create"), ("+1918•••0121", "update"), ("•••", "refused")]
 
 
 def test_an_estimate_counts_documents() -> None:
     assert estimated({"create": 2000, "update": 0, "unchanged": 0, "refused": 9}, CONTACTS.batch)[0] == 80 + 81
+    assert estimated({"create": 30, "update": 30, "unchanged": 0, "refused": 0}, CONTACTS.batch)[0] == 3 + 2 + 3
     assert estimated({"create": 0, "update": 3, "unchanged": 2, "refused": 0}, LISTS.batch)[0] == 5 + 3
 
 

@@ -6,7 +6,7 @@ The engine runs against a Volt in memory, so that thousands of pairs of a state 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, cast
@@ -15,12 +15,13 @@ import pandas as pd
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from volt_pipeline.activate.attempts import Attempt
 from volt_pipeline.activate.contacts import CONTACTS, ContactWish, held_fields
 from volt_pipeline.activate.planning import make_plan
 from volt_pipeline.activate.pushing import Push
-from volt_pipeline.activate.rows import Approval, Attempt, Facts
+from volt_pipeline.activate.rows import Approval, Facts
 from volt_pipeline.api.client import Reply, VoltClient
-from volt_pipeline.api.errors import ServerError, TooComplex, TransientError, VoltError
+from volt_pipeline.api.errors import ServerError, TooComplex, TransientError, VoltError, Withdrawn
 
 ME, NOW = "+19185550100", datetime(2026, 1, 1, tzinfo=UTC)
 PHONES = [f"+1918555{number:04}" for number in range(200, 240)]
@@ -57,8 +58,12 @@ class MemoryVolt:
         await asyncio.sleep(0)
         return [Reply(self._shown(each["phoneNumber"]), NOW) for each in asked]
 
-    async def mutate_each(self, operation: str, items: Sequence[Mapping[str, Any]]) -> list[Reply]:
+    async def mutate_each(
+        self, operation: str, items: Sequence[Mapping[str, Any]], *, unless: Callable[[], str]
+    ) -> list[Reply]:
         await asyncio.sleep(0)
+        if unless():
+            raise Withdrawn(operation, unless())
         self.documents += 1
         if len(items) > self.most_roots:
             raise TooComplex(operation, "too many")
@@ -116,6 +121,9 @@ class MemoryLedger:
     async def record(self, attempts: Sequence[Attempt]) -> None:
         self.attempts += attempts
 
+    async def barred(self) -> str:
+        return ""
+
     async def claim(self, approval: Approval) -> bool:
         fresh = approval.id not in self.used
         self.used.add(approval.id)
@@ -137,7 +145,7 @@ def run(volt: MemoryVolt, rows: list[dict[str, Any]], approved: frozenset[str] =
     plan, made = make_plan(CONTACTS, frame, held, facts)
     assert sum(plan.counts.values()) == len(rows)
     ledger = MemoryLedger()
-    push: Push[ContactWish] = Push(cast(VoltClient, volt), CONTACTS, facts, ledger, 10_000)
+    push: Push[ContactWish] = Push.of(cast(VoltClient, volt), CONTACTS, facts, ledger, 10_000)
     asyncio.run(push.run(made))
     assert sorted(attempt.position for attempt in ledger.attempts) == list(range(len(rows)))  # each row exactly once
     return ledger

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import datetime
 from typing import Any
 
 import dagster as dg
@@ -10,6 +11,7 @@ import pytest
 
 from volt_pipeline.defs.activation import push_checks
 from volt_pipeline.defs.location import build
+from volt_pipeline.sandbox.entities import Contact
 from volt_pipeline.sandbox.server import Sandbox, running
 from volt_pipeline_tests.pushing import publish
 from volt_pipeline_tests.syncing import new_world
@@ -77,6 +79,35 @@ def test_a_row_that_fails_turns_the_job_red(volt: Sandbox, warehouse_url: str) -
     told = failure.step_failure_data.user_failure_data
     assert told is not None
     assert "1 of 1 lists were not pushed. volt_ops.pushes holds each row" in str(told.description)
+
+
+def test_what_stops_the_contacts_stops_the_run(
+    volt: Sandbox, warehouse_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ann = volt.world.contacts[0]
+    ann.blocked = True
+    me = ann.account.primary_phone
+
+    def contact_changed(contact: Contact, _at: datetime) -> None:
+        contact.blocked = False
+
+    monkeypatch.setattr(volt.world.ledger, "contact_changed", contact_changed)
+    publish(warehouse_url, "contacts", (me, ann.phone_number, "Renamed", None, None))
+    publish(warehouse_url, "lists", (me, "Renamed ones", "All", "Renamed", []))
+    result, found = execute()
+    assert not result.success
+    assert (CONTACTS, "no_failed_rows") in {pair for pair, passed in found.items() if not passed}
+    assert ask(warehouse_url, "SELECT export, outcome FROM volt_ops.pushes") == [("contacts", "failed")]
+    assert ask(warehouse_url, "SELECT kind, outcome FROM volt_ops.runs") == [("push", "failed")]
+
+
+def test_empty_exports_are_a_good_run(volt: Sandbox, warehouse_url: str) -> None:
+    volt.requests.clear()
+    result, found = execute()
+    assert result.success
+    assert all(found.values())
+    assert volt.requests == []
+    assert ask(warehouse_url, "SELECT kind, outcome FROM volt_ops.runs") == [("push", "succeeded")]
 
 
 def test_a_dry_run_keeps_its_plans_and_asks_volt_nothing(volt: Sandbox, warehouse_url: str) -> None:
