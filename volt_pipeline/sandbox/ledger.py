@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import uuid
 from bisect import insort
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from datetime import datetime
 from random import Random
 
@@ -46,6 +46,7 @@ class Ledger:
         self.conversations: dict[str, Conversation] = {}
         self.inboxes: dict[str, Inbox] = {}
         self.rosters: dict[str, Roster] = {}
+        self.watchers: list[Callable[[str, Message], None]] = []  # told of message.sent, .received and .finalized
         self.message_by_legacy_id: dict[str, Message] = {}
         self.contact_by_phone: dict[tuple[str, str], Contact] = {}
         self._by_phone: dict[str, Account] = {}
@@ -176,6 +177,7 @@ class Ledger:
             message.wave.total_messages_delivered += 1
         elif message.wave is not None:
             message.wave.total_messages_failed += 1
+        self._tell("message.finalized", message)
 
     def give_legacy_id(self, message: Message, rng: Random) -> None:
         """The provider has accepted the message."""
@@ -204,6 +206,11 @@ class Ledger:
                 colleague, message.account.primary_phone, message.account.name, [], message.sent_at
             )
             self._file(sender, message, is_unread=True)
+        self._tell("message.received" if inbound else "message.sent", message)
+
+    def _tell(self, kind: str, message: Message) -> None:
+        for watch in self.watchers:
+            watch(kind, message)
 
     def _file(self, contact: Contact, message: Message, *, is_unread: bool) -> None:
         conversation = self.conversations[contact.id]

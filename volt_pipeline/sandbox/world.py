@@ -10,6 +10,7 @@ Its state is a pure function of the parameters and of the changes made since, in
 from __future__ import annotations
 
 import threading
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from random import Random
@@ -17,6 +18,7 @@ from typing import Any
 
 from . import movements
 from .alterations import Alterations
+from .effects import Effect
 from .entities import Account, Contact, ContactList, Message, Organization, Wave, Webhook
 from .interventions import Interventions
 from .journal import Journal
@@ -42,6 +44,8 @@ class World(Interventions):
         self._offset = shown - datetime.now(UTC)
         self._changes = 0
         self._journal: Journal | None = None
+        self.effects: list[Effect] = []  # of the mutations asked of this object, not of those in its journal
+        self.vet_webhook: Callable[[str], None] | None = None  # raises Refused for a URL that is not to be registered
         rng = Random(parameters["seed"])
         self.ledger: Ledger = populate(rng, parameters["accounts"], parameters["contacts"], began, self.inbox_page)
         self.fingerprint = rng.getrandbits(32)  # differs when the way a world is invented has changed
@@ -124,7 +128,11 @@ class World(Interventions):
 
     def mutate(self, name: str, arguments: dict[str, Any]) -> Any:
         """One of the contract's mutations by its name; raises Refused and changes nothing where Volt would."""
-        return self._change(name, self.clock(), arguments)
+        if name == "registerWebhook" and self.vet_webhook is not None:
+            self.vet_webhook(arguments["url"])
+        result = self._change(name, self.clock(), arguments)
+        self.effects.append(Effect(name, arguments, getattr(result, "id", "")))
+        return result
 
     def _change(self, kind: str, now: datetime, *rest: Any) -> Any:
         with self.lock:

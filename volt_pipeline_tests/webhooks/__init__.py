@@ -1,0 +1,1 @@
+"""Webhooks: signatures, the receiver, and re-readings of what events hint at."""
