@@ -16,7 +16,7 @@ from volt_pipeline.console import out, say
 from volt_pipeline.errors import ExplainedError
 from volt_pipeline.extract.inbox import first_page
 from volt_pipeline.settings import Settings, SettingsError
-from volt_pipeline.warehouse.postgres import described
+from volt_pipeline.warehouse.postgres import described, lacking_access
 from volt_pipeline.workplace import Workplace, warehouse, workplace
 
 _WARN_BEFORE = timedelta(weeks=3)
@@ -61,7 +61,10 @@ def _describe(settings: Settings) -> str:
 
 def _try_warehouse(settings: Settings) -> str:
     with warehouse(settings) as url:
-        return f"{described(url)} answers; its tables are up to date"
+        told = f"{described(url)} answers; its tables are up to date"
+        if statements := lacking_access(url):
+            told += ". The roles of docs/privacy.md need an administrator, once (all else works without):\n    "
+        return told + "\n    ".join(statements)
 
 
 def _try_token(settings: Settings) -> str:

@@ -7,6 +7,7 @@ that two commands on a fresh database do not meet.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -17,6 +18,7 @@ from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, OperationalError, ProgrammingError
 from sqlalchemy.schema import CreateColumn, SetColumnComment
 
+from volt_pipeline.warehouse import access
 from volt_pipeline.warehouse.errors import WarehouseError, WarehouseUnfit, WarehouseUnreachable
 from volt_pipeline.warehouse.tables import METADATA, SCHEMA
 
@@ -100,6 +102,7 @@ def prepare(url: str) -> None:
             METADATA.create_all(connection, checkfirst=True)  # the state's views look into the raw tables
             _migrate(connection)
             _add_columns(connection)
+            access.renew(connection.connection.driver_connection)  # type: ignore[arg-type]  # psycopg's own
     except OperationalError as error:
         raise unreachable(url, error.orig or error) from None
     except ProgrammingError as error:
@@ -112,6 +115,19 @@ def prepare(url: str) -> None:
         raise WarehouseError(f"The warehouse refused to be brought up to date (SQLSTATE {state}).") from error
     finally:
         db.dispose()
+
+
+def renew_access(url: str) -> None:
+    """Grants and masked views for what dbt has just built (`access.renew`); an unreachable server is left alone."""
+    with suppress(psycopg.OperationalError), psycopg.connect(conninfo(url), connect_timeout=_CONNECT_SECONDS) as db:
+        db.execute("SELECT pg_advisory_xact_lock(%s)", [_LOCK])
+        access.renew(db)
+
+
+def lacking_access(url: str) -> list[str]:
+    """The SQL that an administrator has to run for all of access.py to work."""
+    with psycopg.connect(conninfo(url), connect_timeout=_CONNECT_SECONDS) as db:
+        return access.lacking(db)
 
 
 def _check_version(connection: Connection) -> None:

@@ -1,4 +1,4 @@
-"""The named statements of `queries.sql` and `pushes.sql`: SQL lives in SQL, not in strings between Python."""
+"""The named statements of the `.sql` files beside this module: SQL lives in SQL, not in strings between Python."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ _NAME = re.compile(r"^-- name: (\w+)\s*$", re.MULTILINE)
 @cache
 def _all() -> dict[str, str]:
     found: dict[str, str] = {}
-    for file in ("queries.sql", "pushes.sql"):
-        parts = _NAME.split(Path(__file__).with_name(file).read_text(encoding="utf-8"))
+    for file in sorted(Path(__file__).parent.glob("*.sql")):
+        parts = _NAME.split(file.read_text(encoding="utf-8"))
         found |= dict(zip(parts[1::2], (part.strip() for part in parts[2::2]), strict=True))
     return found
 

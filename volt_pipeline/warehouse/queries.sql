@@ -345,12 +345,17 @@ WITH counted AS MATERIALIZED (
             SELECT FROM volt_ops.rejects AS r
             WHERE e.stream = 'messages' AND r.stream = 'messages' AND r.account_id = e.account_id
               AND r.contact_phone = e.contact_phone AND r.key = '' AND r.resolved_at IS NULL
-        ) AS nameless
+        ) AS nameless,
+        -- Volt counts those too who were forgotten here.
+        (
+            SELECT count(*) FROM volt_ops.withheld AS f
+            WHERE e.stream = 'inbox_items' AND f.account_id = e.account_id AND f.in_inbox
+        ) AS withheld
     FROM stage_walks AS e
     WHERE e.reached_end OR e.below_top
 ),
 judged AS (
-    SELECT c.*, c.total - c.held - c.rejected - c.unidentifiable AS new_gap
+    SELECT c.*, c.total - c.held - c.rejected - c.unidentifiable - c.withheld AS new_gap
     FROM counted AS c
 )
 UPDATE volt_ops.walks AS w
@@ -362,6 +367,7 @@ SET completed_at = now(),
     held = j.held,
     rejected = j.rejected,
     unidentifiable = j.unidentifiable,
+    withheld = j.withheld,
     gap = j.new_gap,
     gap_tries = CASE WHEN j.new_gap = 0 AND NOT j.nameless THEN 0 WHEN j.reached_end THEN w.gap_tries + 1 ELSE w.gap_tries END,
     retry_at = CASE
@@ -612,7 +618,7 @@ SELECT primary_phone, id FROM volt.accounts WHERE primary_phone = ANY(%(phones)s
 SELECT
     stream,
     count(*) AS subjects,
-    sum(least(held + rejected + unidentifiable, total))::bigint AS held,
+    sum(least(held + rejected + unidentifiable + withheld, total))::bigint AS held,
     sum(total)::bigint AS total,
     count(*) FILTER (WHERE gap <> 0) AS with_gap,
     sum(rejected)::bigint AS rejected,
@@ -685,14 +691,39 @@ ORDER BY 3 DESC, 1, 2
 -- name: last_runs
 SELECT left(run_id, 8), kind, to_char(started_at, 'YYYY-MM-DD HH24:MI:SS'), extract(epoch FROM finished_at - started_at)::float, outcome
 FROM volt_ops.runs
+WHERE kind <> 'webhook'  -- there are many, and event_figures sums them up
 ORDER BY started_at DESC
 LIMIT 5
 
 -- name: start_run
+-- A push of contacts and then of lists is one run: while a part of it is at work, the run is.
 INSERT INTO volt_ops.runs (run_id, kind) VALUES (%(run_id)s, %(kind)s)
-ON CONFLICT (run_id) DO NOTHING
+ON CONFLICT (run_id) DO UPDATE SET outcome = 'running', finished_at = NULL
 
 -- name: finish_run
-UPDATE volt_ops.runs
-SET finished_at = now(), outcome = %(outcome)s, report = %(report)s::jsonb
-WHERE run_id = %(run_id)s
+-- A run ends as its worst part did. Unless it failed, it is not over while it has a plan that waits to be carried out.
+UPDATE volt_ops.runs AS r
+SET outcome = e.outcome, finished_at = CASE WHEN e.outcome <> 'running' THEN now() END, report = e.report
+FROM (
+    SELECT
+        p.report,
+        CASE
+            WHEN 'failed' = ANY(p.outcomes) THEN 'failed'
+            WHEN EXISTS (
+                SELECT FROM volt_ops.push_plans AS n WHERE n.run_id = %(run_id)s AND n.applied_at IS NULL
+            ) THEN 'running'
+            WHEN 'rejected' = ANY(p.outcomes) THEN 'rejected'
+            ELSE 'succeeded'
+        END AS outcome
+    FROM (
+        SELECT
+            m.report,
+            %(outcome)s::text || ARRAY(SELECT part.value ->> 'outcome' FROM jsonb_each(m.report) AS part) AS outcomes
+        FROM (
+            SELECT coalesce(report, '{}') || %(report)s::jsonb AS report
+            FROM volt_ops.runs
+            WHERE run_id = %(run_id)s
+        ) AS m
+    ) AS p
+) AS e
+WHERE r.run_id = %(run_id)s

@@ -18,6 +18,7 @@ from volt_pipeline.batch import Batch, Reading, Reject, Row, Walk
 from volt_pipeline.catalog import Stream
 from volt_pipeline.warehouse import upsert
 from volt_pipeline.warehouse.queries import query
+from volt_pipeline.warehouse.withholding import withhold
 
 Cursor = psycopg.AsyncCursor[Any]
 WalkKey = tuple[str, str, str]
@@ -45,6 +46,7 @@ class Counts:
     inserted: int = 0
     updated: int = 0
     rejected: int = 0
+    withheld: int = 0  # of people who were forgotten: never written
 
     @property
     def written(self) -> int:
@@ -65,8 +67,13 @@ async def create_stages(cursor: Cursor) -> None:
 
 
 async def write(cursor: Cursor, batch: Batch, run_id: str) -> tuple[dict[str, Counts], set[WalkKey]]:
-    """Write a batch; gives what it did to each table, and the keys of the walks that are complete now."""
+    """Write a batch; gives what it did to each table, and the keys of the walks that are complete now.
+
+    What is of people who were forgotten is left out before anything reaches the server.
+    """
     await cursor.execute(_MODE)
+    kept = await withhold(cursor, batch, run_id)
+    batch = kept.batch
     counts = {
         stream.name: await _write_rows(cursor, stream, rows, run_id)
         for stream in catalog.STREAMS
@@ -75,7 +82,11 @@ async def write(cursor: Cursor, batch: Batch, run_id: str) -> tuple[dict[str, Co
     await _write_flawed(cursor, batch, run_id)
     await _write_memberships(cursor, batch, run_id)
     await _write_findings(cursor, batch, run_id)
-    return counts, await _write_walks(cursor, list(batch.walks.values()), run_id)
+    for reject in batch.rejects:
+        counts.setdefault(reject.stream, Counts()).rejected += 1
+    for stream, number in kept.withheld.items():
+        counts.setdefault(stream, Counts()).withheld += number
+    return counts, kept.ended | await _write_walks(cursor, list(batch.walks.values()), run_id)
 
 
 async def _write_rows(cursor: Cursor, stream: Stream, rows: Mapping[tuple[Any, ...], Row], run_id: str) -> Counts:
