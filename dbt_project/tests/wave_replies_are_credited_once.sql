@@ -3,7 +3,7 @@ select
     conversation_id,
     reply_id,
     count(*) as credits
-from {{ ref('int_wave_replies') }}
+from {{ ref('wave_replies') }}
 where is_last_touch
 group by conversation_id, reply_id
 having count(*) > 1

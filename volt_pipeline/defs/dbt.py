@@ -23,6 +23,7 @@ from sqlalchemy.engine import make_url
 
 from volt_pipeline.defs.resources import Pipeline
 from volt_pipeline.errors import ExplainedError
+from volt_pipeline.warehouse.marts import building
 from volt_pipeline.workplace import Workplace
 
 PROJECT = Path(__file__).parents[2] / "dbt_project"
@@ -130,7 +131,7 @@ def build_assets(home: Path) -> tuple[dg.AssetsDefinition, DbtCliResource]:
     def dbt_models(
         context: dg.AssetExecutionContext, pipeline: dg.ResourceParam[Pipeline], dbt: DbtCliResource
     ) -> Iterator[Any]:
-        with pipeline.open_warehouse() as place, _connected(place):
+        with pipeline.open_warehouse() as place, _connected(place), building(place.warehouse_url):
             variables = f"{{demo_crm: {str(place.settings.sandbox).lower()}}}"
             build = dbt.cli(["build", "--exclude-resource-type", "unit_test", "--vars", variables], context=context)
             yield from build.stream()

@@ -71,7 +71,7 @@ def _statuses(results: Path) -> dict[str, str]:
     if not results.exists():
         return {}
     found: Sequence[dict[str, str]] = json.loads(results.read_text())["results"]
-    return {_name(result["unique_id"]): result["status"] for result in found}
+    return {_name(each["unique_id"]): each["status"] for each in found if not each["unique_id"].startswith("exposure.")}
 
 
 def _name(unique_id: str) -> str:

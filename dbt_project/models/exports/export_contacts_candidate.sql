@@ -3,7 +3,7 @@
 -- depends_on: {{ ref('accounts') }}
 -- depends_on: {{ ref('contacts') }}
 -- depends_on: {{ ref('int_own_numbers') }}
--- depends_on: {{ ref('int_consent_events') }}
+-- depends_on: {{ ref('consent_events') }}
 
 select
     account_phone,

@@ -19,7 +19,7 @@ messages as (
 
 consent_now as (
 
-    select * from {{ ref('int_consent_events') }}
+    select * from {{ ref('consent_events') }}
     where next_change_at is null
 
 ),

@@ -1,14 +1,137 @@
+{{ config(materialized='incremental', incremental_strategy='by_carrier', on_schema_change='append_new_columns') }}
+{%- set on_itself = builds_on_itself(['carrier_hash', 'source_hash', 'volt_contact_id']) %}
+
 with
-
-messages as (
-
-    select * from {{ ref('int_messages') }}
-
-),
 
 accounts as (
 
     select * from {{ ref('accounts') }}
+
+),
+
+number_owners as (
+
+    select
+        phone_number,
+        string_agg(account_id, '|' order by account_id) as owners
+    from {{ ref('int_own_numbers') }}
+    group by phone_number
+
+),
+
+reading as (
+
+    select {{ reading_hash(model.raw_code) }} as reading_hash
+
+),
+
+-- What each carrier message is made of today (macros/incremental_messages.sql).
+sources as (
+
+    select
+        raw.carrier_hash,
+        bit_xor(
+            hash_record_extended(
+                row(raw.row_hash, sender.owners, recipient.owners, other.owners, hints.direction),
+                reading.reading_hash
+            )
+        ) as source_hash
+    from {{ ref('stg_volt__messages') }} as raw
+    cross join reading
+    left join number_owners as sender
+        on raw.from_number = sender.phone_number
+    left join number_owners as recipient
+        on raw.to_number = recipient.phone_number
+    left join number_owners as other
+        on raw.contact_phone = other.phone_number
+    left join {{ ref('int_webhook_hints') }} as hints
+        on raw.message_id = hints.message_id
+    group by raw.carrier_hash
+
+),
+
+{% if on_itself -%}
+live_contacts as (
+
+    select contact_id from {{ ref('stg_volt__contacts') }}
+    where not is_deleted
+
+),
+
+contacts_by_phone as (
+
+    select * from {{ ref('int_contact_by_phone') }}
+
+),
+
+-- What is new, differs or is gone. Contacts change hands and accounts move to other zones without any change of the
+-- message: that is seen by what the held row would say today.
+due as (
+
+    select
+        coalesce(sources.carrier_hash, held.carrier_hash) as carrier_hash,
+        max(sources.source_hash) as source_hash
+    from {{ this }} as held
+    full join sources
+        on held.carrier_hash = sources.carrier_hash
+    left join live_contacts
+        on held.volt_contact_id = live_contacts.contact_id
+    left join contacts_by_phone
+        on held.account_id = contacts_by_phone.account_id
+        and held.contact_phone = contacts_by_phone.contact_phone
+    left join accounts
+        on held.account_id = accounts.account_id
+    where
+        held.source_hash is distinct from sources.source_hash
+        or held.contact_id is distinct from
+        coalesce(live_contacts.contact_id, contacts_by_phone.contact_id, held.volt_contact_id)
+        or held.sent_local is distinct from {{ local_time('held.sent_at', 'accounts.time_zone') }}
+        or (held.sent_at is null and held.local_day is distinct from {{ local_day('held', 'accounts.time_zone') }})
+    group by coalesce(sources.carrier_hash, held.carrier_hash)
+
+),
+
+raw_messages as materialized (
+
+    select * from {{ ref('stg_volt__messages') }}
+    where carrier_hash in (select carrier_hash from due)
+
+),
+
+directed_messages as (
+
+    {{ message_directions('raw_messages') | indent(4) }}
+
+),
+
+sided_messages as (
+
+    {{ message_sides('raw_messages', 'directed_messages') | indent(4) }}
+
+),
+{%- else -%}
+due as (
+
+    select * from sources
+
+),
+
+sided_messages as (
+
+    select * from {{ ref('int_messages') }}
+
+),
+{%- endif %}
+
+-- A carrier message that is gone stays here as a row of nulls, so that the run removes it.
+messages as (
+
+    select
+        sided_messages.*,
+        due.carrier_hash,
+        due.source_hash
+    from {{ 'due left join sided_messages' if on_itself else 'sided_messages left join due' }}
+        on due.carrier_hash = hashtextextended(coalesce(sided_messages.legacy_id, sided_messages.message_id), 0)
 
 ),
 
@@ -80,12 +203,22 @@ select
     segmented.status_description,
     case
         when lower(segmented.status) = 'failed'
-            then coalesce(nullif(btrim(segmented.status_description), ''), 'no reason given')
+            then coalesce(
+                (
+                    select reasons.reason
+                    from {{ ref('failure_reasons') }} as reasons
+                    where position(lower(reasons.phrase) in lower(segmented.status_description)) > 0
+                    order by char_length(reasons.phrase) desc, reasons.phrase
+                    limit 1
+                ),
+                nullif(btrim(segmented.status_description), ''),
+                'no reason given'
+            )
     end as failure_reason,
     segmented.is_final,
     segmented.sent_at,
-    segmented.sent_at at time zone
-        coalesce(accounts.time_zone, '{{ var("default_time_zone") }}') as sent_local,
+    {{ local_time('segmented.sent_at', 'accounts.time_zone') }} as sent_local,
+    {{ local_day('segmented', 'accounts.time_zone') }} as local_day,
     segmented.confirmed_at,
     segmented.first_seen_at,
     segmented.media_count,
@@ -104,7 +237,10 @@ select
         or (keywords.keyword is null and {{ sounds_like_stop('segmented.body') }})
     ) as is_possible_opt_out,
     segmented.is_deleted,
-    segmented.volt_ids
+    segmented.volt_ids,
+    segmented.volt_contact_id,
+    segmented.carrier_hash,
+    segmented.source_hash
 from segmented
 left join accounts
     on segmented.account_id = accounts.account_id

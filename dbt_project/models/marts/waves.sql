@@ -14,14 +14,14 @@ messages as (
 
 replies as (
 
-    select * from {{ ref('int_wave_replies') }}
+    select * from {{ ref('wave_replies') }}
     where is_last_touch
 
 ),
 
 opt_outs as (
 
-    select * from {{ ref('int_consent_events') }}
+    select * from {{ ref('consent_events') }}
     where effect = 'opt_out'
 
 ),

@@ -31,7 +31,9 @@ renamed as (
         loaded_at,
         run_id,
         deleted_at,
-        deleted_at is not null as is_deleted
+        deleted_at is not null as is_deleted,
+        hashtextextended(coalesce(nullif(legacy_id, ''), id), 0) as carrier_hash,
+        hash_record_extended(source, 0) as row_hash
     from source
 
 )

@@ -25,7 +25,7 @@ untextable as (
     union
 
     select conversation_id
-    from {{ ref('int_consent_events') }}
+    from {{ ref('consent_events') }}
     where
         next_change_at is null
         and effect = 'opt_out'

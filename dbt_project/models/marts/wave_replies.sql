@@ -1,11 +1,5 @@
 with
 
-messages as (
-
-    select * from {{ ref('messages') }}
-
-),
-
 -- Only a delivered text can have been answered.
 touches as (
 
@@ -13,7 +7,7 @@ touches as (
         conversation_id,
         wave_id,
         sent_at as touched_at
-    from messages
+    from {{ ref('messages') }}
     where
         sender = 'wave'
         and lower(status) = 'delivered'
@@ -28,7 +22,7 @@ replies as (
         account_id,
         message_id,
         sent_at as replied_at
-    from messages
+    from {{ ref('messages') }}
     where
         direction = 'inbound'
         and sent_at is not null
@@ -60,15 +54,26 @@ candidates as (
 )
 
 select
-    message_id as reply_id,
-    wave_id,
-    conversation_id,
-    account_id,
-    replied_at,
-    touched_at,
-    round(extract(epoch from replied_at - touched_at) / 3600, 2) as hours_after,
+    candidates.message_id as reply_id,
+    candidates.wave_id,
+    candidates.conversation_id,
+    candidates.account_id,
+    candidates.replied_at,
+    candidates.touched_at,
+    round(extract(epoch from candidates.replied_at - candidates.touched_at) / 3600, 2) as hours_after,
     row_number() over (
-        partition by conversation_id, message_id
-        order by touched_at desc, wave_id desc
-    ) = 1 as is_last_touch
+        partition by candidates.conversation_id, candidates.message_id
+        order by candidates.touched_at desc, candidates.wave_id desc
+    ) = 1 as is_last_touch,
+    -- What an agent said in between may be what is answered.
+    exists (
+        select 1
+        from {{ ref('messages') }} as said
+        where
+            said.conversation_id = candidates.conversation_id
+            and said.sent_at > candidates.touched_at
+            and said.sent_at < candidates.replied_at
+            and said.sender = 'agent'
+            and lower(said.status) is distinct from 'failed'
+    ) as agent_between
 from candidates
