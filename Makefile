@@ -5,6 +5,7 @@ BIN := .venv/bin
 READY := .venv/.ready
 UV_VERSION := 0.13.9
 PORT ?= 3000
+BENCH ?= sync push webhooks marts
 
 .PHONY: demo test bench lint dev setup lock clean
 
@@ -24,9 +25,8 @@ dev: setup                                   ## the Dagster UI and its daemon, o
 test: setup                                  ## the whole test suite
 	$(BIN)/python -m pytest -n auto --dist loadfile $(ARGS)
 
-bench: setup                                 ## how fast a sync and a push are, beside bare loops in the same run
-	$(BIN)/python benchmarks/sync.py $(ARGS)
-	$(BIN)/python benchmarks/push.py
+bench: setup                                 ## how fast it is, beside bare loops in the same run; BENCH=sync for one
+	for each in $(BENCH); do $(BIN)/python "benchmarks/$$each.py" $(ARGS) || exit 1; done
 
 lint: setup                                  ## style, types and the layers of the house
 	$(BIN)/ruff check .

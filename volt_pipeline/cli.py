@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 import sys
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -17,7 +18,9 @@ import typer
 
 from volt_pipeline import settings as environment
 from volt_pipeline.errors import ExplainedError
+from volt_pipeline.send_commands import app as send
 from volt_pipeline.settings import SettingsError
+from volt_pipeline.webhook_commands import app as webhooks
 
 if TYPE_CHECKING:
     from volt_pipeline.jobs import JobEnd  # importing it brings Dagster in, which takes seconds
@@ -29,6 +32,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+app.add_typer(send, name="send")
+app.add_typer(webhooks, name="webhooks")
 
 _debug = False
 
@@ -112,6 +117,38 @@ def rejects(
 
 
 @app.command()
+def report(
+    opened: Annotated[bool, typer.Option("--open", help="Show it in the browser.")] = False,
+    output: Annotated[
+        Path | None, typer.Option(metavar="PATH", help="Another file than report.html under VOLT_HOME.")
+    ] = None,
+) -> None:
+    """Draw the picture of what is held: one HTML page on the marts, and on how far to trust them."""
+    from volt_pipeline.drawing import draw_report
+
+    draw_report(environment.load(), output, opened=opened)
+
+
+@app.command()
+def forget(
+    phone: Annotated[str, typer.Argument(metavar="PHONE", help="Like +15555554321; - reads it from standard input.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    ahead: Annotated[
+        bool, typer.Option("--ahead", help="Also when nothing is held: keep them out from now on.")
+    ] = False,
+    undo: Annotated[
+        bool, typer.Option("--undo", help="They are a customer again: let the next sync store them.")
+    ] = False,
+) -> None:
+    """Erase a person from the warehouse, and keep the next syncs from bringing them back."""
+    from volt_pipeline.forget import run_forget
+
+    run_forget(
+        environment.load(), phone, yes=yes, ahead=ahead, undo=undo, confirm=lambda text: typer.confirm(text, err=True)
+    )
+
+
+@app.command()
 def doctor() -> None:
     """Check the settings, the token, Volt and the warehouse, and say what to mend."""
     from volt_pipeline.doctor import examine
@@ -128,14 +165,21 @@ def sandbox(
     latency_ms: Annotated[float, typer.Option(help="Wait before each answer.", min=0)] = 0,
     tick_seconds: Annotated[float, typer.Option(help="How often the world moves; 0 never.", min=0)] = 5,
     journal: Annotated[Path | None, typer.Option(help="Keep the world in this file.")] = None,
+    webhook_keys: Annotated[
+        Path | None, typer.Option(help="Deliver webhooks, signed with keys that are made and kept in this directory.")
+    ] = None,
+    webhook_scheme: Annotated[str, typer.Option(help="How they are signed: rsa or ed25519.")] = "rsa",
     ready_file: Annotated[Path | None, typer.Option(hidden=True)] = None,
 ) -> None:
     """Serve an invented Volt on this machine, for trying things out."""
+    from volt_pipeline.sandbox.courier import delivering
     from volt_pipeline.sandbox.server import TOKEN, serve
+    from volt_pipeline.sandbox.signing import Signer
     from volt_pipeline.sandbox.world import World
     from volt_pipeline.workplace import SandboxError
 
     try:
+        signer = Signer.kept_in(webhook_keys, webhook_scheme) if webhook_keys else None
         world = World.create(seed=seed, accounts=accounts, contacts=contacts, now=datetime.now(UTC), journal=journal)
     except ValueError as error:
         raise SandboxError(str(error)) from None
@@ -144,13 +188,16 @@ def sandbox(
         phones = ",".join(account.primary_phone for account in world.accounts)
         typer.echo(f"An invented Volt answers at {url}. To sync it from another terminal:\n")
         typer.echo(f"export VOLT_API_URL={url}\nexport VOLT_API_TOKEN={TOKEN}\nexport VOLT_ACCOUNTS={phones}")
+        if signer:
+            typer.echo(f"export VOLT_WEBHOOK_PUBLIC_KEY_FILE={signer.public_file}  # for: volt-pipeline webhooks serve")
         if ready_file:
             partial = ready_file.with_suffix(".partial")
             partial.write_text(url, encoding="utf-8")
             partial.replace(ready_file)
 
     try:
-        serve(world, port=port, latency_ms=latency_ms, tick_seconds=tick_seconds, on_ready=ready)
+        with delivering(world, signer) if signer else nullcontext():
+            serve(world, port=port, latency_ms=latency_ms, tick_seconds=tick_seconds, on_ready=ready)
     except OSError as error:
         raise SandboxError(f"Port {port} cannot be opened ({error.strerror}); name another with --port.") from None
 

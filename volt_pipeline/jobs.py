@@ -56,6 +56,11 @@ def run_push(
     return _run(settings, "push_job", {"ops": {"plan": {"config": config}}}, with_dbt=False, demo=demo)
 
 
+def run_send(settings: Settings) -> JobEnd:
+    """Execute `send_job`."""
+    return _run(settings, "send_job", {}, with_dbt=False, demo=False)
+
+
 def _run(settings: Settings, job: str, config: dict[str, Any], *, with_dbt: bool, demo: bool) -> JobEnd:
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     with ExitStack() as stack:

@@ -28,6 +28,20 @@ class SettingsError(ExplainedError):
 
 
 @dataclass(frozen=True)
+class WebhookSettings:
+    """How events are received, verified and kept. What may be in hash, padding and encoding: webhooks/signature.py."""
+
+    key_files: tuple[Path, ...] = ()
+    hash_name: str = "sha256"
+    padding_name: str = "pkcs1v15"
+    encoding: str = "base64"
+    tolerance: int = 300  # seconds
+    rate: int = 1_000  # requests a second
+    retention_days: int = 30
+    allow_private: bool = False
+
+
+@dataclass(frozen=True)
 class Settings:
     """What the environment says. `sandbox` is true when nothing points to a real Volt or warehouse."""
 
@@ -40,6 +54,10 @@ class Settings:
     concurrency: int = 16
     push_max_share: float = 0.5
     push_max_shrink: float = 0.3
+    send_enabled: bool = False
+    send_per_run: int = 500  # attempts
+    send_per_recipient: int = 3  # texts in 24 hours
+    webhooks: WebhookSettings = WebhookSettings()
 
     @property
     def dagster_home(self) -> Path:
@@ -57,6 +75,10 @@ def load(environ: Mapping[str, str] | None = None, *, demo: bool = False) -> Set
         "concurrency": _number(env, "VOLT_CONCURRENCY", default=16),
         "push_max_share": _share(env, "VOLT_PUSH_MAX_SHARE", default=0.5),
         "push_max_shrink": _share(env, "VOLT_PUSH_MAX_SHRINK", default=0.3),
+        "send_enabled": _one_of(env, "VOLT_SEND_ENABLED", "false", "true") == "true",
+        "send_per_run": _number(env, "VOLT_SEND_PER_RUN", default=500),
+        "send_per_recipient": _number(env, "VOLT_SEND_PER_RECIPIENT", default=3),
+        "webhooks": _webhooks(env),
     }
     given = {name: env[name].strip() for name in _DECIDING if env.get(name, "").strip()}
     if demo or not given:
@@ -79,6 +101,16 @@ def load(environ: Mapping[str, str] | None = None, *, demo: bool = False) -> Set
         warehouse_url=given.get("WAREHOUSE_URL"),
         **shared,
     )
+
+
+def load_receiver(environ: Mapping[str, str] | None = None) -> Settings:
+    """What the process that receives webhooks needs: keys and a warehouse. It is given no token, and misses none.
+
+    Raises SettingsError when a setting is malformed.
+    """
+    env = os.environ if environ is None else environ
+    url = env.get("WAREHOUSE_URL", "").strip() or None
+    return Settings(sandbox=False, home=_home(env), warehouse_url=url, webhooks=_webhooks(env))
 
 
 def home() -> Path:
@@ -140,3 +172,26 @@ def _share(env: Mapping[str, str], name: str, *, default: float) -> float:
     if not re.fullmatch(r"0?\.\d+|[01](\.0+)?", text, re.ASCII):
         raise SettingsError(f"{name} must be a share between 0 and 1, such as 0.5 (it is {text!r}).")
     return float(text)
+
+
+def _webhooks(env: Mapping[str, str]) -> WebhookSettings:
+    files = env.get("VOLT_WEBHOOK_PUBLIC_KEY_FILE", "").split(",")
+    return WebhookSettings(
+        key_files=tuple(Path(file.strip()) for file in files if file.strip()),
+        hash_name=_one_of(env, "VOLT_WEBHOOK_HASH", "sha256", "sha384", "sha512", "sha1"),
+        padding_name=_one_of(env, "VOLT_WEBHOOK_PADDING", "pkcs1v15", "pss"),
+        encoding=_one_of(env, "VOLT_WEBHOOK_ENCODING", "base64", "base64url", "hex"),
+        tolerance=_number(env, "VOLT_WEBHOOK_TOLERANCE_SECONDS", default=300),
+        rate=_number(env, "VOLT_WEBHOOK_RATE", default=1_000),
+        retention_days=_number(env, "VOLT_WEBHOOK_RETENTION_DAYS", default=30),
+        allow_private=_one_of(env, "VOLT_WEBHOOK_ALLOW_PRIVATE", "false", "true") == "true",
+    )
+
+
+def _one_of(env: Mapping[str, str], name: str, default: str, *others: str) -> str:
+    text = env.get(name, "").strip().lower() or default
+    if text not in (default, *others):
+        raise SettingsError(
+            f"{name} must be {', '.join(others)} or {default} (it is {text!r}); unset, it is {default}."
+        )
+    return text

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Any
 
 import psycopg
@@ -11,10 +12,13 @@ from volt_pipeline import settings as environment
 from volt_pipeline.activate.planning import estimated, shown
 from volt_pipeline.console import complain, headline, say, table
 from volt_pipeline.jobs import JobEnd, run_push, run_sync
+from volt_pipeline.picture import trust
+from volt_pipeline.picture.page import FILE, draw
 from volt_pipeline.push import KINDS
 from volt_pipeline.settings import Settings
 from volt_pipeline.warehouse.postgres import conninfo
 from volt_pipeline.warehouse.queries import query
+from volt_pipeline.warehouse.webhook_events import event_figures
 from volt_pipeline.workplace import sandbox, warehouse
 
 _DEMO_QUESTION = """
@@ -26,10 +30,6 @@ SELECT a.account_name AS store,
 FROM volt_marts.messages AS m JOIN volt_marts.accounts AS a USING (account_id)
 GROUP BY 1 ORDER BY 1
 """
-_SILENT = (
-    "What Volt's API cannot reveal: contacts that never texted and were never pushed, waves whose messages are all "
-    "unread here, and lists that no contact, wave or other list names."
-)
 
 
 def _rows(url: str, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
@@ -67,6 +67,8 @@ def _show_run(url: str, run_id: str) -> None:
                 if (c := report["tables"].get(name))
             ],
         )
+        if withheld := sum(c.get("withheld", 0) for c in report["tables"].values()):
+            say(f"Left out, since they are of people who were forgotten: {withheld:,} rows.")
 
 
 def _share(coverage: dict[str, Any] | None) -> str:
@@ -82,9 +84,18 @@ def _show_end(end: JobEnd) -> bool:
 def show_push(settings: Settings, end: JobEnd) -> bool:
     """What became of the rows, by action and outcome. Gives whether all went well."""
     with warehouse(settings) as url:
-        headline("Push")
-        table(("export", "action", "outcome", "reason", "rows"), _rows(url, query("push_outcomes"), run_id=end.run_id))
+        _show_push_run(url, end.run_id)
+        if outcomes := _rows(url, query("push_outcomes"), run_id=end.run_id):
+            table(("export", "action", "outcome", "reason", "rows"), outcomes)
     return _show_end(end)
+
+
+def _show_push_run(url: str, run_id: str) -> None:
+    statement = "SELECT outcome, report FROM volt_ops.runs WHERE run_id = %(run_id)s"
+    for outcome, report in _rows(url, statement, run_id=run_id):
+        parts = (report or {}).values()
+        requests = sum(sum(part["requests"].values()) for part in parts)
+        headline(f"Push {outcome}: {requests:,} requests in {sum(part['seconds'] for part in parts):.1f} s")
 
 
 def show_plans(settings: Settings, end: JobEnd) -> bool:
@@ -95,9 +106,11 @@ def show_plans(settings: Settings, end: JobEnd) -> bool:
             requests, minutes = estimated(counts, KINDS[export].batch)
             say(
                 ", ".join(f"{counts[action]:,} {action}" for action in ("create", "update", "unchanged", "refused"))
-                + f". About {requests:,} requests, {minutes:,.1f} minutes."
+                + f". About {requests:,} requests, "
+                + ("less than a minute." if minutes < 1 else f"{minutes:,.0f} minutes.")
             )
-            table(("account", "contact" if export == "contacts" else "list", "action", "why"), shown(rows, export, 10))
+            if first := shown(rows, export, 5):
+                table(("account", "contact" if export == "contacts" else "list", "action", "why"), first)
             if counts["create"] + counts["update"]:
                 say(f"\nPush exactly this: .venv/bin/volt-pipeline push --apply {plan_id}")
     return _show_end(end)
@@ -120,14 +133,22 @@ def show_status(settings: Settings) -> bool:
         headline("In quarantine (volt_ops.rejects)")
         rejects = _rows(url, query("open_rejects"))
         table(("stream", "reason", "rows", "first seen", "last seen"), rejects) if rejects else say("nothing")
+        if outbox := _rows(url, query("outbox_counts")):
+            headline("Texts to send (volt_ops.outbox; of what is over, the last 24 hours)")
+            table(("state", "intents", "since"), outbox)
         headline("Found through something else (Volt lists none of these)")
         table(("kind", "found through", "known", "never could be read"), _rows(url, query("ledger")))
+        if still := _rows(url, query("still_in_volt"))[0][0]:
+            say(f"\nForgotten here and still shown by Volt: {still:,} (docs/privacy.md says what is left to do).")
+        if (events := event_figures(url))["events in 7 days"]:
+            headline("Webhook events (volt_ops.webhook_events)")
+            table(("figure", "value"), [(name, f"{value:,}") for name, value in events.items()])
         headline("Last runs")
         table(
             ("run", "kind", "started", "seconds", "outcome"),
             _rows(url, query("last_runs")),
         )
-        say("\n" + _SILENT)
+        say("\n" + trust.SILENT)
     return True
 
 
@@ -168,6 +189,9 @@ def show_demo() -> bool:
         if first.well:
             headline("One question to the marts: texts in and out per store, and the share delivered")
             table(("store", "texts in", "texts out", "delivered"), _rows(url, _DEMO_QUESTION))
+            with psycopg.connect(conninfo(url)) as connection:
+                draw(connection, datetime.now(UTC), settings.home / FILE)
+            say(f"\nThe picture: {settings.home / FILE} (`.venv/bin/volt-pipeline report --open` draws it anew)")
     say(
         "\nNext: `make dev` opens the Dagster UI on the same data; `.venv/bin/volt-pipeline status` shows what is held."
     )

@@ -24,7 +24,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "volt_pipeline"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 MADE = {"__pycache__", "target", "logs"}  # by tools, not by people
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md"]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").glob("*.md"))]
 
 
 def _files() -> Iterator[Path]:
@@ -97,7 +97,7 @@ def test_nothing_names_a_path_of_this_machine() -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_the_commands_that_people_are_told_exist(page: Path) -> None:
     told = list(_commands(page))
-    assert told
+    assert told or page.parent.name == "docs"
     for program, *arguments in told:
         if program == "make":
             named = [word for word in arguments if "=" not in word]

@@ -205,13 +205,13 @@ async def test_what_left_before_a_wrong_answer_is_judged_and_put_on_record(
     publish(warehouse_url, "contacts", *rows)
     report = await pushed(sandbox, warehouse_url, guard=Guard(permitted=len(rows)))
     sent = sum(writes(sandbox))
-    assert 25 < sent <= 25 + WRITERS * 25
+    assert 1 < sent <= 25 + WRITERS * 25
     landed = sum(name.startswith("New ") for name in names(sandbox, rows))
     assert landed == sent
     assert len(recorded(warehouse_url)) == len(rows)
     tried = [outcome for outcome, waited in recorded(warehouse_url, "outcome, waited") if not waited]
     assert len(tried) == sent
-    assert report.count("sent") == 25
+    assert report.count("sent") in (1, 25)  # the first of all, and the rest of its document if that left in time
 
 
 async def test_the_first_write_of_each_sort_goes_alone(sandbox: Sandbox, warehouse_url: str) -> None:

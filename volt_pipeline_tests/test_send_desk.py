@@ -11,8 +11,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
-from volt_pipeline import send_desk
+from volt_pipeline import console, send_desk
 from volt_pipeline.sandbox import disturbances
 from volt_pipeline.sandbox.faults import Faults
 from volt_pipeline.sandbox.server import Sandbox, running
@@ -140,7 +141,7 @@ def test_a_preview_shows_the_cost_and_nobody(
     capsys: pytest.CaptureFixture[str],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("COLUMNS", "250")
+    monkeypatch.setattr(console, "out", Console(width=250, highlight=False, soft_wrap=True))
     ann = next(each for each in texted(sandbox.world) if each.phone_number.startswith("+1918"))
     intend(warehouse_url, ann, body=SECRET * 10, intent_key=f"for-{ann.phone_number}")
     intend(warehouse_url, ann, body="🧱", media=["https://example.com/a.png"])

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from volt_pipeline import settings
-from volt_pipeline.settings import SettingsError, load, phones
+from volt_pipeline.settings import SettingsError, WebhookSettings, load, phones
 
 TOKEN = "eyJhbGciOiJSUzI1NiJ9.e30.c2VjcmV0"
 REAL = {"VOLT_API_TOKEN": TOKEN, "VOLT_ACCOUNTS": "+15555554321"}
@@ -118,3 +118,45 @@ def test_the_environment_is_read_when_none_is_given(monkeypatch: pytest.MonkeyPa
     for name, value in REAL.items():
         monkeypatch.setenv(name, value)
     assert load().api_token == TOKEN
+
+
+def test_sending_is_off_until_it_is_switched_on() -> None:
+    assert (load({}).send_enabled, load(REAL).send_enabled) == (False, False)
+    found = load({**REAL, "VOLT_SEND_ENABLED": "true", "VOLT_SEND_PER_RUN": "9", "VOLT_SEND_PER_RECIPIENT": "1"})
+    assert (found.send_enabled, found.send_per_run, found.send_per_recipient) == (True, 9, 1)
+    with pytest.raises(SettingsError, match=r"^VOLT_SEND_ENABLED "):
+        load({**REAL, "VOLT_SEND_ENABLED": "maybe"})
+    with pytest.raises(SettingsError, match=r"^VOLT_SEND_PER_RECIPIENT must be a whole number of at least 1"):
+        load({**REAL, "VOLT_SEND_PER_RECIPIENT": "0"})
+
+
+def test_the_receiver_needs_keys_and_a_warehouse_and_no_token() -> None:
+    files = "/etc/volt/new.pem, /etc/volt/old.pem,"
+    found = settings.load_receiver({"WAREHOUSE_URL": WAREHOUSE, "VOLT_WEBHOOK_PUBLIC_KEY_FILE": files})
+    assert found.webhooks.key_files == (Path("/etc/volt/new.pem"), Path("/etc/volt/old.pem"))
+    assert (found.warehouse_url, found.api_token) == (WAREHOUSE, "")
+    assert settings.load_receiver({}).webhooks == WebhookSettings() == load({}).webhooks
+
+
+def test_how_webhooks_are_verified_and_kept() -> None:
+    found = load(
+        {
+            "VOLT_WEBHOOK_HASH": "SHA512",
+            "VOLT_WEBHOOK_PADDING": "pss",
+            "VOLT_WEBHOOK_ENCODING": "hex",
+            "VOLT_WEBHOOK_TOLERANCE_SECONDS": "60",
+            "VOLT_WEBHOOK_RATE": "50",
+            "VOLT_WEBHOOK_RETENTION_DAYS": "7",
+            "VOLT_WEBHOOK_ALLOW_PRIVATE": "True",
+        }
+    ).webhooks
+    assert found == WebhookSettings((), "sha512", "pss", "hex", 60, 50, 7, True)
+
+
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [("HASH", "md5"), ("PADDING", "none"), ("ENCODING", "raw"), ("ALLOW_PRIVATE", "yes"), ("TOLERANCE_SECONDS", "0")],
+)
+def test_a_way_of_verifying_that_there_is_not(name: str, text: str) -> None:
+    with pytest.raises(SettingsError, match=f"^VOLT_WEBHOOK_{name} must be .*{text}"):
+        load({f"VOLT_WEBHOOK_{name}": text})

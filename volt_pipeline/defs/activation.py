@@ -32,6 +32,14 @@ ACTIVATION = [
     )
     for export, mutation in zip(EXPORTS, ("createOrUpdateContact", "createOrUpdateList"), strict=True)
 ]
+ACTIVATION.append(
+    dg.AssetSpec(
+        ["volt_ops", "pushes"],
+        deps=[spec.key for spec in ACTIVATION],
+        description="Every attempt of a push, with its outcome and reason; the mart pushes shows it.",
+        group_name="ops",
+    )
+)
 
 
 class PushConfig(dg.Config):

@@ -12,15 +12,21 @@ from volt_pipeline import settings as environment
 from volt_pipeline.activate.guard import Guard
 from volt_pipeline.api.client import VoltClient
 from volt_pipeline.extract.reader import Observer
-from volt_pipeline.push import PushReport, plan, push
-from volt_pipeline.report import SyncReport
+from volt_pipeline.push import plan, push
+from volt_pipeline.refresh import RefreshReport, refresh
+from volt_pipeline.registration import Registered, Webhook, delete, register
+from volt_pipeline.report import PushReport, SyncReport
+from volt_pipeline.send import SendReport, send, standing
+from volt_pipeline.sending.permission import Limits
 from volt_pipeline.sync import TABLES, first_cause, silent, sync
 from volt_pipeline.warehouse.postgres import conninfo
 from volt_pipeline.warehouse.pushes import PushVerdict, find_plan, push_verdicts
 from volt_pipeline.warehouse.queries import query
+from volt_pipeline.warehouse.webhook_events import event_figures, has_news
 from volt_pipeline.workplace import Workplace, warehouse, workplace
 
 Report = TypeVar("Report")
+_REFRESH_REQUESTS = 4  # in flight for news: a sync may be at work beside them
 
 
 @dataclass(frozen=True)
@@ -117,6 +123,73 @@ class Pipeline:
         with self.open_warehouse() as place:
             return push_verdicts(place.warehouse_url, run_id)
 
+    def send(self, run_id: str) -> SendReport:
+        """Work the outbox off; see `volt_pipeline.send.send`."""
+
+        async def work(place: Workplace, volt: VoltClient) -> SendReport:
+            settings = place.settings
+            return await send(
+                volt,
+                place.warehouse_url,
+                place.phones,
+                run_id=run_id,
+                enabled=settings.send_enabled,
+                limits=Limits(settings.send_per_run, settings.send_per_recipient),
+                observe=self.observe,
+            )
+
+        return self._asked_of_volt((), work)
+
+    def outbox(self) -> dict[str, int]:
+        """How many intents are in which state."""
+        with self.open_warehouse() as place:
+            return standing(place.warehouse_url)
+
+    def receives_events(self) -> bool:
+        """Whether webhook events can come in at all: a key is named here, or the warehouse may be filled elsewhere."""
+        settings = environment.load(demo=self.demo)
+        return bool(settings.webhooks.key_files or settings.warehouse_url)
+
+    def has_events(self) -> bool:
+        """Whether a webhook event waits to be taken up, or was held for long enough."""
+        with self.open_warehouse() as place:
+            return has_news(place.warehouse_url, place.settings.webhooks.retention_days)
+
+    def event_figures(self) -> dict[str, int | float]:
+        """The last week's events in figures, and who found news first; see `warehouse.webhook_events`."""
+        with self.open_warehouse() as place:
+            return event_figures(place.warehouse_url)
+
+    def refresh(self, run_id: str, *, linger: float = 0.0, longest: float = 300.0) -> RefreshReport:
+        """Read again what webhook events hint at; see `volt_pipeline.refresh.refresh`."""
+
+        async def work(place: Workplace, volt: VoltClient) -> RefreshReport:
+            return await refresh(
+                volt,
+                place.warehouse_url,
+                place.phones,
+                run_id=run_id,
+                retention_days=place.settings.webhooks.retention_days,
+                linger=linger,
+                longest=longest,
+                observe=self.observe,
+            )
+
+        return self._asked_of_volt((), work, at_most=_REFRESH_REQUESTS)
+
+    def register_webhook(self, url: str) -> Registered:
+        """Have Volt post events to this URL; see `volt_pipeline.registration.register`."""
+
+        async def work(place: Workplace, volt: VoltClient) -> Registered:
+            allowed = place.settings.webhooks.allow_private
+            return await register(volt, place.warehouse_url, url, allow_private=allowed)
+
+        return self._asked_of_volt((), work)
+
+    def delete_webhook(self, webhook_id: str) -> Webhook:
+        """Have Volt forget a webhook; see `volt_pipeline.registration.delete`."""
+        return self.ask(lambda volt: delete(volt, webhook_id))
+
     def ask(self, question: Callable[[VoltClient], Coroutine[Any, Any, Report]]) -> Report:
         """What Volt answers to one question that no warehouse is needed for."""
 
@@ -126,10 +199,15 @@ class Pipeline:
         return self._asked_of_volt((), work)
 
     def _asked_of_volt(
-        self, accounts: Collection[str], work: Callable[[Workplace, VoltClient], Coroutine[Any, Any, Report]]
+        self,
+        accounts: Collection[str],
+        work: Callable[[Workplace, VoltClient], Coroutine[Any, Any, Report]],
+        *,
+        at_most: int | None = None,
     ) -> Report:
         async def connected(place: Workplace) -> Report:
-            async with VoltClient(place.api_url, place.api_token, concurrency=place.settings.concurrency) as volt:
+            concurrency = min(place.settings.concurrency, at_most or place.settings.concurrency)
+            async with VoltClient(place.api_url, place.api_token, concurrency=concurrency) as volt:
                 return await work(place, volt)
 
         with self.open(accounts) as place:

@@ -6,6 +6,7 @@ import dagster as dg
 
 from volt_pipeline.defs.activation import push_job
 from volt_pipeline.defs.drift import drift_job
+from volt_pipeline.defs.sending import send_job
 
 EVERYTHING = dg.AssetSelection.all()
 
@@ -19,7 +20,7 @@ refresh_job = dg.define_asset_job(
     description="The same, with everything read again.",
 )
 
-_UNFINISHED = [
+UNFINISHED = [
     dg.DagsterRunStatus.QUEUED,
     dg.DagsterRunStatus.NOT_STARTED,
     dg.DagsterRunStatus.STARTING,
@@ -31,7 +32,7 @@ _UNFINISHED = [
 def _unless_running(context: dg.ScheduleEvaluationContext, *jobs: str) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """One request, or the reason why not: a second run would only wait for the first one's accounts."""
     for job in jobs:
-        if context.instance.get_run_records(dg.RunsFilter(job_name=job, statuses=_UNFINISHED), limit=1):
+        if context.instance.get_run_records(dg.RunsFilter(job_name=job, statuses=UNFINISHED), limit=1):
             yield dg.SkipReason(f"{job} is still at work; the next tick catches up.")
             return
     yield dg.RunRequest()
@@ -66,3 +67,14 @@ drift_schedule = dg.ScheduleDefinition(
 def push_schedule(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
     """Every half hour once switched on, unless a push is still at work."""
     yield from _unless_running(context, "push_job")
+
+
+@dg.schedule(
+    name="send_schedule",
+    job=send_job,
+    cron_schedule="*/5 * * * *",
+    default_status=dg.DefaultScheduleStatus.STOPPED,
+)
+def send_schedule(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Every five minutes once switched on, unless a run of it is still at work."""
+    yield from _unless_running(context, "send_job")

@@ -16,6 +16,12 @@ from volt_pipeline.defs.schedules import UNFINISHED
 from volt_pipeline.errors import ExplainedError
 from volt_pipeline.refresh import RefreshReport
 
+# What the receiver keeps. Not materializable: events come when they come.
+WEBHOOK_EVENTS = dg.AssetSpec(
+    ["volt_ops", "webhook_events"],
+    description="Signed events as they came in, one row an event; what they hint at is read from Volt again.",
+    group_name="ops",
+)
 INTERVAL_SECONDS = 5
 _FIRST = {"dagster/priority": "10"}  # news do not queue behind a sync
 _LOST_AFTER = timedelta(minutes=15)  # no run takes that long: one that seems to has died without a word

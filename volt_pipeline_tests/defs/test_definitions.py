@@ -15,25 +15,30 @@ from volt_pipeline import catalog
 from volt_pipeline.defs.assets import raw_key
 from volt_pipeline.defs.checks import volt_raw_checks
 from volt_pipeline.defs.location import build
+from volt_pipeline.defs.picture import REPORT_KEY
 from volt_pipeline.warehouse.postgres import conninfo
 
 ROOT = Path(__file__).parents[2]
 
 ASSETS = """
 volt: account_numbers accounts contact_changes contact_lists contacts conversations inbox_items list_sizes lists
-volt: message_statuses messages organizations wave_lists wave_totals waves webhooks
-volt_activation: contacts lists
+volt: message_statuses messages organizations report wave_lists wave_totals waves webhooks
+volt_activation: contacts lists outbox
 volt_api: conversation inbox list wave webhooks
 volt_exports: crm_contacts crm_lists export_contacts export_contacts_candidate export_lists export_lists_candidate
-volt_marts: accounts contacts conversations messages waves
-volt_ops: verdict
-volt_staging: account_hours account_zones consent_keywords demo_crm_contacts demo_crm_lists int_consent_events
-volt_staging: int_contact_by_phone int_message_directions int_messages int_own_numbers int_wave_replies message_rates
+volt_marts: account_daily accounts consent_events contacts conversations list_members lists_daily messages pushes
+volt_marts: responses sessions wave_replies waves
+volt_ops: pushes verdict webhook_events
+volt_staging: account_holidays account_hours account_zones consent_keywords demo_crm_contacts demo_crm_lists
+volt_staging: failure_reasons int_contact_by_phone int_message_directions int_messages int_own_numbers message_rates
+volt_staging: int_webhook_hints stg_volt_ops__webhook_events
 volt_staging: stg_volt__account_numbers stg_volt__accounts stg_volt__contact_changes stg_volt__contact_lists
 volt_staging: stg_volt__contacts stg_volt__conversations stg_volt__inbox_items stg_volt__list_sizes stg_volt__lists
 volt_staging: stg_volt__message_statuses stg_volt__messages stg_volt__organizations stg_volt__wave_lists
 volt_staging: stg_volt__wave_totals stg_volt__waves stg_volt__webhooks
 """
+# The pipeline's own tables that dbt reads and no sync makes.
+OPS_SOURCES = {dg.AssetKey(["volt_ops", table]) for table in ("pushes", "webhook_events")}
 RAW_CHECKS = """
 account_numbers: keys_whole no_open_rejects
 accounts: keys_whole no_open_rejects
@@ -95,13 +100,18 @@ def test_the_checks_of_the_raw_tables() -> None:
 
 
 def test_the_jobs_and_what_they_make(location: dg.Definitions, parents: dict[dg.AssetKey, set[dg.AssetKey]]) -> None:
-    made = {key for key in parents if key.path[0] not in ("volt_api", "volt_activation")}
+    made = {key for key in parents if key.path[0] not in ("volt_api", "volt_activation")} - OPS_SOURCES
     for name in ("sync_job", "refresh_job"):
         assert location.resolve_job_def(name).asset_layer.selected_asset_keys == made
-    steps = {name: set(location.resolve_job_def(name).graph.node_dict) for name in ("push_job", "drift_job")}
-    assert steps == {"push_job": {"plan", "push_contacts", "push_lists", "verify"}, "drift_job": {"schema_drift"}}
-    jobs = {job.name for job in location.resolve_all_job_defs()}
-    assert jobs - {"__ASSET_JOB"} == {"sync_job", "refresh_job", *steps}
+    jobs = {job.name for job in location.resolve_all_job_defs()} - {"__ASSET_JOB", "sync_job", "refresh_job"}
+    assert {name: set(location.resolve_job_def(name).graph.node_dict) for name in jobs} == {
+        "push_job": {"plan", "push_contacts", "push_lists", "verify"},
+        "send_job": {"send_outbox"},
+        "drift_job": {"schema_drift"},
+        "webhook_job": {"reread"},
+        "register_webhook_job": {"register_webhook"},
+        "delete_webhook_job": {"delete_webhook"},
+    }
 
 
 def test_a_refresh_reads_everything_and_a_sync_does_not(location: dg.Definitions) -> None:
@@ -117,8 +127,17 @@ def test_the_schedules(location: dg.Definitions) -> None:
     assert schedules == {
         "sync_schedule": ("*/15 * * * *", "sync_job", dg.DefaultScheduleStatus.RUNNING),
         "push_schedule": ("5,35 * * * *", "push_job", dg.DefaultScheduleStatus.STOPPED),
+        "send_schedule": ("*/5 * * * *", "send_job", dg.DefaultScheduleStatus.STOPPED),
         "drift_schedule": ("20 6 * * *", "drift_job", dg.DefaultScheduleStatus.RUNNING),
     }
+
+
+def test_the_sensors(location: dg.Definitions) -> None:
+    sensors = {
+        sensor.name: (sensor.minimum_interval_seconds, sensor.job_name, sensor.default_status)
+        for sensor in location.get_repository_def().sensor_defs
+    }
+    assert sensors == {"webhook_sensor": (5, "webhook_job", dg.DefaultSensorStatus.RUNNING)}
 
 
 def test_the_resources(location: dg.Definitions) -> None:
@@ -143,7 +162,7 @@ def test_the_columns_shown_are_those_of_the_database(location: dg.Definitions, w
     held = {(table, column, kind, comment) for table, column, kind, comment in rows}
     shown = set()
     for spec in location.resolve_all_asset_specs():
-        if spec.key.path[0] == "volt":
+        if spec.key.path[0] == "volt" and spec.key != REPORT_KEY:
             table = spec.key.path[-1]
             assert spec.metadata["dagster/table_name"] == f"volt.{table}"
             for column in spec.metadata["dagster/column_schema"].columns:
@@ -173,9 +192,11 @@ def test_one_lineage_from_volt_to_the_marts(parents: dict[dg.AssetKey, set[dg.As
 
 def test_the_verdict_comes_after_everything(parents: dict[dg.AssetKey, set[dg.AssetKey]]) -> None:
     verdict = dg.AssetKey(["volt_ops", "verdict"])
-    written = {key for key in parents if key.path[0] == "volt_activation"}  # by push_job alone
-    assert _ancestors(parents, verdict) == parents.keys() - {verdict} - written
-    for key in written:
+    written = {dg.AssetKey(["volt_activation", "outbox"])}  # by send_job, which no sync waits for
+    assert _ancestors(parents, verdict) == parents.keys() - {verdict, REPORT_KEY} - written
+    outbox = dg.AssetKey(["volt_activation", "outbox"])
+    assert parents[outbox] == set()
+    for key in written - {outbox}:
         assert parents[key] == {dg.AssetKey(["volt_exports", f"export_{key.path[-1]}"])}
 
 

@@ -9,10 +9,7 @@ import pytest
 
 from volt_pipeline.sandbox.signing import Signer
 from volt_pipeline_tests.warehouse.loading import ask
-
-pytest.register_assert_rewrite("volt_pipeline_tests.webhooks.receiving")
-
-from volt_pipeline_tests.webhooks.receiving import Post, receiving  # noqa: E402
+from volt_pipeline_tests.webhooks.receiving import Post, receiving
 
 
 @pytest.fixture(scope="session")
