@@ -384,17 +384,19 @@ RETURNING w.stream, w.account_id, w.contact_phone, w.gap
 
 -- name: doubt_unseen_items
 -- Of an inbox that Volt counts shorter than it is held: what its whole walk did not meet. These conversations are read
--- whole; their messages may be gone.
-UPDATE volt_ops.walks AS w
-SET retry_at = now()
+-- whole; their messages may be gone, be it before they were ever read (with a top, an empty one is believed).
+INSERT INTO volt_ops.walks AS w (stream, account_id, contact_phone, top, retry_at)
+SELECT 'messages', i.account_id, i.contact_phone, coalesce(i.last_message_time, i.loaded_at), now()
 FROM stage_walks AS s
 JOIN volt_ops.walks AS inbox USING (stream, account_id, contact_phone)
 JOIN volt.inbox_items AS i ON i.account_id = s.account_id
 LEFT JOIN volt_ops.readings AS r ON r.kind = 'contact' AND r.key = i.contact_id
 WHERE s.stream = 'inbox_items' AND s.reached_end AND inbox.gap < 0
-  AND w.stream = 'messages' AND w.account_id = i.account_id AND w.contact_phone = i.contact_phone
   AND greatest(r.read_at, i.loaded_at) < s.opened_at
-  AND NOT (w.total = 0 AND w.held = 0)
+ORDER BY i.account_id, i.contact_phone
+ON CONFLICT (stream, account_id, contact_phone) DO UPDATE
+SET retry_at = now(), top = coalesce(w.top, excluded.top)
+WHERE NOT (w.total = 0 AND w.held = 0)
 
 -- name: save_walks
 INSERT INTO volt_ops.walks AS w (

@@ -185,6 +185,17 @@ async def test_a_conversation_whose_messages_are_all_gone_leaves_the_inbox(trap:
     assert trap.gaps == []
 
 
+async def test_a_conversation_that_empties_before_it_was_ever_read_leaves_the_inbox(trap: Trap) -> None:
+    world = trap.begin()
+    contact = next(each for each in world.contacts if len(world.ledger.conversations[each.id]) > 1)
+    await trap.killed("inbox pages")
+    for _, _, message in world.ledger.conversations[contact.id].copy():
+        world.forget_message(message)
+    await nulls(trap, 3)
+    assert (trap.gaps, trap.rejects) == ([], [])
+    trap.assert_whole()
+
+
 async def test_a_webhook_is_buried_after_three_lists_without_it(trap: Trap) -> None:
     world = trap.begin()
     mine, others = (world.mutate("registerWebhook", {"url": f"https://example.com/{name}"}) for name in "ab")
