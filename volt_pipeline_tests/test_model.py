@@ -46,7 +46,7 @@ class Syncing(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.runs = 0
+        self.runs = self.hours = 0
         self.unseen = False  # something changed that only a full reading can find
 
     @initialize(seed=st.integers(0, 50))
@@ -126,6 +126,8 @@ class Syncing(RuleBasedStateMachine):
     @rule(hours=st.sampled_from([1, 13, 25]))
     def age(self, hours: int) -> None:
         age(self.url, hours)
+        self.hours += hours
+        self.unseen = self.unseen or self.hours >= 72  # what is still not final then rests
 
     def teardown(self) -> None:
         if not hasattr(self, "world"):
