@@ -13,14 +13,13 @@ import json
 import os
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 import psycopg
 from sqlalchemy.engine import make_url
 
-from volt_pipeline.warehouse.embedded import EmbeddedPostgres
+from volt_pipeline.warehouse.embedded import EmbeddedPostgres, throwaway_home
 from volt_pipeline.warehouse.postgres import prepare
 
 PROJECT = Path(__file__).parents[1] / "dbt_project"
@@ -137,8 +136,8 @@ def report(name: str, url: str, home: Path, *arguments: str) -> None:
 
 
 def main(messages: int = 1_000_000, changed: int = 5_000) -> None:
-    with tempfile.TemporaryDirectory() as folder, EmbeddedPostgres(Path(folder)).running() as url:
-        home = Path(folder) / "dbt"
+    with throwaway_home() as folder, EmbeddedPostgres(folder).running() as url:
+        home = folder / "dbt"
         prepare(url)
         with psycopg.connect(url, autocommit=True) as connection:
             connection.execute(FILL.format(messages=messages))

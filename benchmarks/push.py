@@ -14,7 +14,6 @@ import itertools
 import json
 import statistics
 import sys
-import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -22,7 +21,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from multiprocessing import get_context
-from pathlib import Path
 from typing import Any
 
 import aiohttp
@@ -36,7 +34,7 @@ from volt_pipeline.api.inputs import ContactInput
 from volt_pipeline.push import push
 from volt_pipeline.sandbox.server import TOKEN, serve
 from volt_pipeline.sandbox.world import World
-from volt_pipeline.warehouse.embedded import EmbeddedPostgres
+from volt_pipeline.warehouse.embedded import EmbeddedPostgres, throwaway_home
 from volt_pipeline.warehouse.postgres import prepare
 
 BATCH, ROUNDS = 25, 7
@@ -187,7 +185,7 @@ def main() -> None:
     """Print one line a latency."""
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 2_000
     print(f"{count:,} changed contacts, {BATCH} a document, {WRITERS} documents at once, median of {ROUNDS} rounds:")
-    with tempfile.TemporaryDirectory() as home, EmbeddedPostgres(Path(home)).running() as url:
+    with throwaway_home() as home, EmbeddedPostgres(home).running() as url:
         prepare(url)
         for latency_ms in LATENCIES_MS:
             measure(latency_ms, url, count)

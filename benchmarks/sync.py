@@ -14,10 +14,8 @@ import resource
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 from urllib.request import Request, urlopen
 
@@ -28,7 +26,7 @@ from volt_server import INBOX_PAGE, Size, serving
 from volt_pipeline.api.client import VoltClient
 from volt_pipeline.extract.conversations import ALIASES
 from volt_pipeline.sync import sync
-from volt_pipeline.warehouse.embedded import EmbeddedPostgres
+from volt_pipeline.warehouse.embedded import EmbeddedPostgres, throwaway_home
 from volt_pipeline.warehouse.postgres import conninfo, prepare
 
 
@@ -118,7 +116,7 @@ def main() -> None:
     print(
         f"{size.accounts} accounts, {size.conversations:,} conversations, median of {given.rounds} pairs:", flush=True
     )
-    with tempfile.TemporaryDirectory() as home, EmbeddedPostgres(Path(home)).running() as server:
+    with throwaway_home() as home, EmbeddedPostgres(home).running() as server:
         for latency_ms in given.latency_ms:
             measure(server, size, latency_ms, given.rounds)
 

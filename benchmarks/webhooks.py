@@ -16,7 +16,6 @@ import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 import uuid
 from collections.abc import Iterator, Sequence
@@ -34,7 +33,7 @@ from volt_pipeline.sandbox.server import running
 from volt_pipeline.sandbox.signing import Signer
 from volt_pipeline.sandbox.world import World
 from volt_pipeline.sync import sync
-from volt_pipeline.warehouse.embedded import EmbeddedPostgres
+from volt_pipeline.warehouse.embedded import EmbeddedPostgres, throwaway_home
 from volt_pipeline.warehouse.postgres import prepare
 
 IN_FLIGHT = 32
@@ -188,10 +187,10 @@ def freshness(home: Path, signer: Signer) -> None:
 def main() -> None:
     count = int(sys.argv[1]) if len(sys.argv) > 1 else 5_000
     print(f"{os.cpu_count()} cores, {IN_FLIGHT} requests in flight")
-    with tempfile.TemporaryDirectory() as directory:
+    with throwaway_home() as directory:
         for scheme in ("rsa", "ed25519"):
-            receiving(Path(directory) / "home", Signer.kept_in(Path(directory) / "keys", scheme), count)
-        freshness(Path(directory) / "other", Signer.kept_in(Path(directory) / "keys"))
+            receiving(directory / "home", Signer.kept_in(directory / "keys", scheme), count)
+        freshness(directory / "other", Signer.kept_in(directory / "keys"))
 
 
 if __name__ == "__main__":

@@ -10,10 +10,17 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from volt_pipeline.warehouse import postgres
+from volt_pipeline.warehouse import outside, postgres
 from volt_pipeline.warehouse.embedded import EmbeddedPostgres
 
 _NUMBERS = itertools.count()
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _nothing_left_outside(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Data of homes that Postgres' user could not reach, which is every home of a test that runs as root."""
+    yield
+    outside.abandon(tmp_path_factory.getbasetemp().resolve())
 
 
 @pytest.fixture(scope="session")

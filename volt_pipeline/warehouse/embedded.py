@@ -10,6 +10,7 @@ import errno
 import json
 import os
 import secrets
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -21,7 +22,18 @@ from volt_pipeline.warehouse import outside, placement, postmaster
 from volt_pipeline.warehouse.cluster import Cluster
 from volt_pipeline.warehouse.placement import OUTSIDE, REMEDY, EmbeddedPostgresError, Runner
 
-__all__ = ["EmbeddedPostgres", "EmbeddedPostgresError"]
+__all__ = ["EmbeddedPostgres", "EmbeddedPostgresError", "throwaway_home"]
+
+
+@contextlib.contextmanager
+def throwaway_home() -> Iterator[Path]:
+    """A VOLT_HOME that leaves no data behind, wherever they stood: for benchmarks and trials."""
+    with tempfile.TemporaryDirectory() as directory:
+        home = Path(os.path.realpath(directory))
+        try:
+            yield home
+        finally:
+            outside.abandon(home)
 
 
 @dataclass

@@ -9,13 +9,14 @@ import json
 import os
 import shutil
 import stat
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from volt_pipeline.local_service import write_private
 from volt_pipeline.warehouse import postmaster
-from volt_pipeline.warehouse.placement import REMEDY, EmbeddedPostgresError, Runner
+from volt_pipeline.warehouse.placement import OUTSIDE, REMEDY, EmbeddedPostgresError, Runner
 
 MARKER = "belongs-to.json"
 NOTE = """The data of this embedded Postgres stands in
@@ -50,6 +51,16 @@ def claim(room: Path, runner: Runner, home: Path, identity: str) -> None:
         if path.name != MARKER:  # replaced last, so that a kill in between leaves nothing unmarked
             shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
     write_private(room / MARKER, json.dumps(ours))
+
+
+def abandon(below: Path, bases: Sequence[Path] = OUTSIDE) -> None:
+    """Stop and delete what stands outside for the homes in a directory, which were never meant to last."""
+    for room in (room for base in bases for room in base.glob("volt-pipeline-*")):
+        with contextlib.suppress(PermissionError):  # somebody else's
+            home = _marker(room).get("home")
+            if home and Path(home).is_relative_to(below):
+                postmaster.stop(room / "data")
+                shutil.rmtree(room)
 
 
 def _marker(room: Path) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from volt_pipeline.warehouse import placement
+from volt_pipeline.warehouse import outside, placement
 from volt_pipeline.warehouse.embedded import EmbeddedPostgresError
 from volt_pipeline_tests.warehouse.ground import Ground, ground, needs_root, query, running, server
 
@@ -57,6 +57,19 @@ def test_a_deleted_private_home_starts_afresh_while_its_old_server_runs(place: G
     with place.embedded().running() as url:
         assert query(url, "select to_regclass('t')") == [(None,)]
         assert running(place).pid != old.pid
+
+
+@needs_root
+def test_what_stands_outside_goes_with_a_home_that_was_not_meant_to_last(place: Ground) -> None:
+    place.home.parent.chmod(0o700)
+    with place.client() as client:
+        client.answer()
+        client.kill()
+    (room,) = place.outside.glob("volt-pipeline-????????????????")
+    outside.abandon(place.home / "another", [place.outside])
+    assert room.exists()
+    outside.abandon(place.home.parent, [place.outside])
+    assert (room.exists(), server(place)) == (False, None)
 
 
 @needs_root
