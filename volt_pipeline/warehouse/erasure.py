@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import AsyncIterator, Collection, Iterable
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -62,20 +62,6 @@ class Erasure:
 def shown(phone: str) -> str:
     """A phone as it may be printed: how it begins, and its last two digits."""
     return f"{phone[:2]}•••••{phone[-2:]}"
-
-
-def forgotten(connection: psycopg.Connection[Any], phones: Collection[str]) -> set[str]:
-    """Those of the phones whose owners were forgotten: nothing may be stored of them, pushed or sent to them."""
-    tombstones = Forgotten(_key(connection), ())
-    digests = {phone: tombstones.digest(phone) for phone in phones if phone}
-    found = connection.execute(query("find_forgotten"), {"digests": list(set(digests.values()))}).fetchall()
-    buried = {digest for (digest,) in found}
-    return {phone for phone, digest in digests.items() if digest in buried}
-
-
-def _key(connection: psycopg.Connection[Any]) -> bytes:
-    ((key,),) = connection.execute(query("tombstone_key")).fetchall()
-    return bytes(key)
 
 
 async def find(url: str, phone: str) -> Person:

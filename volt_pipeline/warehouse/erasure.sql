@@ -9,9 +9,6 @@ FROM volt_ops.forgotten
 -- name: list_forgotten
 SELECT digest FROM volt_ops.forgotten
 
--- name: find_forgotten
-SELECT digest FROM volt_ops.forgotten WHERE digest = ANY(%(digests)s)
-
 -- name: tombstone_key
 SELECT key FROM volt_ops.keys WHERE purpose = 'tombstones'
 
