@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -110,3 +110,16 @@ async def test_a_walk_stops_early_only_below_the_top(trap: Trap) -> None:
     assert trap.missing() == set()
     assert trap.asked("inbox") < len(world.ledger.inboxes[world.accounts[0].id].entries)
     await trap.heal(full=True)
+
+
+async def test_the_same_words_again_within_a_whole_second_are_found(trap: Trap) -> None:
+    """Where Volt tells whole seconds, the inbox shows no difference."""
+    world = trap.begin()
+    contact = world.contacts[1]
+    second = datetime.now(UTC).replace(microsecond=0).isoformat()
+    trap.faults.patch("InboxMessage", "lastMessageTime", second, of=contact.id)
+    world.hear(contact, "ok")
+    await trap.sync()
+    world.hear(contact, "ok")
+    await trap.sync()
+    assert (trap.missing(), trap.asked("conversation")) == (set(), 1)
