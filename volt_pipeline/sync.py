@@ -1,22 +1,26 @@
 """One sync of Volt into the warehouse: what is read, in which order, and what it came to.
 
-Composes `api/`, `extract/` and `warehouse/`; knows no Dagster. All accounts are walked side by side: as soon as one
-inbox is known, its due conversations join the queue that all workers share. Then come the things that were found on
-the way (waves, lists) and the messages whose status may still change.
+Composes `api/`, `extract/` and `warehouse/`; knows no Dagster. All accounts are walked side by side: as the pages of an
+inbox are stored, its due conversations join the queue that all workers share; what else is due follows at its end.
+Then come the things that were found on the way (waves, lists) and the messages whose status may still change.
 """
 
 from __future__ import annotations
 
 import asyncio
+import gc
 import time
-from collections.abc import Awaitable, Callable, Collection, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import partial
 
 from volt_pipeline import catalog
 from volt_pipeline.api.client import Reply, VoltClient
 from volt_pipeline.api.errors import ContractError, ServerError, VoltError
 from volt_pipeline.batch import Batch, Discovery, Reject
-from volt_pipeline.extract.conversations import feed, walk_conversations
+from volt_pipeline.extract.behind import Shown
+from volt_pipeline.extract.conversations import feed, feed_shown, walk_conversations
 from volt_pipeline.extract.frontier import Frontier
 from volt_pipeline.extract.inbox import first_page, walk_inbox
 from volt_pipeline.extract.lookups import read_lists, read_waves, read_webhooks, settle_messages, sweep_contacts
@@ -60,10 +64,23 @@ async def sync(
     async with loader.open(), on_record(loader, volt, report, since=started):
         reader = Reader(volt, WarehouseStore(loader, full), observe, full)
         reader.numbers = dict(await loader.fetch("account_numbers", {}))
-        await _read(reader, await _identified(loader, [task.result() for task in tasks]), tables, workers)
+        arrivals = await _identified(loader, [task.result() for task in tasks])
+        with _garbage_collected_seldom():
+            await _read(reader, arrivals, tables, workers)
         report.coverage = {stream: Coverage(*rest) for stream, *rest in await loader.fetch("coverage", {})}
         ((report.oldest_contact_reading,),) = await loader.fetch("oldest_contact_reading", {})
     return report
+
+
+@contextmanager
+def _garbage_collected_seldom() -> Iterator[None]:
+    """Decoded pages are a million small objects in no cycle: to look through them costs more than to make them."""
+    before = gc.get_threshold()
+    gc.set_threshold(50_000, 20, 100)
+    try:
+        yield
+    finally:
+        gc.set_threshold(*before)
 
 
 Arrival = tuple[Account, Reply | VoltError]  # an account, and its inbox's first page or why there is none
@@ -137,14 +154,19 @@ async def _walk(reader: Reader, arrivals: Sequence[Arrival], *, workers: int) ->
     for _ in arrivals:
         await frontier.open()
 
+    async def shown(account: Account, phones: Sequence[str]) -> None:
+        if workers:
+            await feed_shown(reader, account, frontier, phones)
+
     async def one(account: Account, first: Reply | VoltError) -> None:
         if isinstance(first, ContractError):
             await _record(reader, "inbox_items", first)
         elif isinstance(first, VoltError):
             await _set_aside(reader, account, first)
         else:
-            await _walk_inbox(reader, account, first)
+            await _walk_inbox(reader, account, first, partial(shown, account))
         if workers:
+            await frontier.drained(account.id)  # so that what is due is only what is left
             await feed(reader, account, frontier)
         await frontier.close()
 
@@ -156,9 +178,9 @@ async def _walk(reader: Reader, arrivals: Sequence[Arrival], *, workers: int) ->
         await _record(reader, "conversations", conversations.result())
 
 
-async def _walk_inbox(reader: Reader, account: Account, first: Reply) -> None:
+async def _walk_inbox(reader: Reader, account: Account, first: Reply, shown: Shown) -> None:
     try:
-        await walk_inbox(reader, account, first)
+        await walk_inbox(reader, account, first, shown)
         await _record(reader, "inbox_items", None)
     except PageError as error:
         await _set_aside(reader, account, error)

@@ -2,11 +2,16 @@
 
 A walk ends on its last page, or strictly below the newest message of the last complete walk where the order was seen
 to be newest first and the count agrees (the store judges that, in the transaction that writes the page).
+
+Reading does not wait for writing: pages gather, with the states of their walks, until they are worth a transaction.
 """
 
 from __future__ import annotations
 
 import asyncio
+import time
+from collections.abc import Sequence
+from copy import copy
 from datetime import UTC, datetime
 from typing import Any
 
@@ -22,19 +27,30 @@ from volt_pipeline.extract.rows import escape, identity, is_final
 
 ALIASES = 25  # conversations asked in one document
 _FEED = 1_000  # due conversations read from the warehouse at once
+_ROWS, _SECONDS = 5_000, 2.0  # pages are written once they hold so many rows, or are so old
 _SENT_AT = MESSAGES.column_names.index("sent_at")
+_FROM, _TO = MESSAGES.column_names.index("from_number"), MESSAGES.column_names.index("to_number")
 _WAVE_ID = MESSAGES.column_names.index("wave_id")
 
 
 async def feed(reader: Reader, account: Account, frontier: Frontier) -> None:
-    """Queue the account's due conversations."""
+    """Queue the account's due conversations, but for those that could not be read in this run already."""
     after = ""
     while walks := await reader.store.due_conversations(account.id, account.phone, after, _FEED):
-        for walk in walks:
-            walk.whole = walk.whole or reader.full
-        await frontier.add(walks)
-        reader.expect("conversations", len(walks))
         after = walks[-1].contact_phone
+        await _queue(reader, frontier, walks)
+
+
+async def feed_shown(reader: Reader, account: Account, frontier: Frontier, phones: Sequence[str]) -> None:
+    """Queue those of the conversations with these phones that are due, while the inbox is still being paged."""
+    await _queue(reader, frontier, await reader.store.due_among(account.id, account.phone, phones))
+
+
+async def _queue(reader: Reader, frontier: Frontier, walks: Sequence[Walk]) -> None:
+    for walk in walks:
+        walk.whole = walk.whole or reader.full
+    added = await frontier.add([walk for walk in walks if walk.key not in reader.put_aside])
+    reader.expect("conversations", added)
 
 
 async def walk_conversations(reader: Reader, frontier: Frontier, workers: int) -> ContractError | None:
@@ -43,9 +59,13 @@ async def walk_conversations(reader: Reader, frontier: Frontier, workers: int) -
     Gives the error with which Volt's contract refused the query itself: they all stay due then.
     """
     walker = _Walker(reader, frontier)
-    async with asyncio.TaskGroup() as group:
-        for _ in range(workers):
-            group.create_task(walker.work())
+    try:
+        async with asyncio.TaskGroup() as group:
+            for _ in range(workers):
+                group.create_task(walker.work())
+    except* VoltError:
+        await walker.write()  # what Volt gave before it failed
+        raise
     return walker.refusal
 
 
@@ -55,47 +75,76 @@ class _Walker:
         self._frontier = frontier
         self._seen: dict[tuple[str, str, str], set[str]] = {}  # the cursors of each open walk
         self._restarted: set[tuple[str, str, str]] = set()
+        self._batch = Batch()  # read, and not yet written
+        self._ended: list[Walk] = []  # the walks in it that have nothing more to read
+        self._since = 0.0
+        self._writing = asyncio.Lock()
+        self._asking = 0  # documents under way
         self.refusal: ContractError | None = None
 
     async def work(self) -> None:
-        while walks := await self._frontier.take(ALIASES):
-            unfinished: list[Walk] = []
+        while True:
+            if not (self._frontier.waiting or self._asking):
+                await self.write()  # nothing to do meanwhile; and what is judged incomplete has to go on
+            walks = await self._frontier.take(ALIASES)
+            if not walks:
+                return
+            going: list[Walk] = []
+            ended: list[Walk] = []
+            self._asking += 1
             try:
                 if self.refusal:
                     continue
                 replies = await self._reader.volt.query_each("conversation", [_variables(walk) for walk in walks])
-                unfinished = await self._store(walks, replies)
+                for walk, reply in zip(walks, replies, strict=True):
+                    await self._read(walk, reply, going, ended)
             except ContractError as error:
                 self.refusal = error
             finally:
-                await self._frontier.settle(len(walks), unfinished)
-            self._reader.advance("conversations", len(walks) - len(unfinished))
+                self._asking -= 1
+                kept = {walk.key for walk in ended}
+                await self._frontier.settle([walk for walk in walks if walk.key not in kept], going)
+            await self.write(_ROWS if time.monotonic() - self._since < _SECONDS else 1)
 
-    async def _store(self, walks: list[Walk], replies: list[Reply]) -> list[Walk]:
-        """Commit the pages with their walks' states; give the walks that have to go on."""
-        batch = Batch()
-        walked: list[Walk] = []
-        again: list[Walk] = []
-        for walk, reply in zip(walks, replies, strict=True):
-            if walk.pages == 0:
-                walk.opened_at = datetime.now(UTC)
-            try:
-                page, flaws = await self._whole(walk, reply)
-                times = _take(self._reader, batch, walk, page, flaws)
-                advance(walk, page, times, self._seen.setdefault(walk.key, set()))
-                batch.walks[walk.key] = walk
-                walked.append(walk)
-            except PageError as error:
-                again += self._restart(walk, batch, str(error))
-        completed = await self._reader.store.load(batch)
-        for walk in walked:
-            if walk.key in completed:
-                self._seen.pop(walk.key, None)
-            else:
-                # Below the top, but the count disagrees: something older is missing, so everything is read.
-                walk.whole = walk.whole or walk.below_top
-                again.append(walk)
-        return again
+    async def _read(self, walk: Walk, reply: Reply, going: list[Walk], ended: list[Walk]) -> None:
+        """Add the page, with its walk's state, to what is to be written; tell whether the walk goes on."""
+        if walk.pages == 0:
+            walk.opened_at = datetime.now(UTC)
+        try:
+            page, flaws = await self._whole(walk, reply)
+            batch = self._batch  # only now: it may have been written while a part of the page was asked again
+            if not batch.size:
+                self._since = time.monotonic()
+            times = _take(self._reader, batch, walk, page, flaws)
+            advance(walk, page, times, self._seen.setdefault(walk.key, set()))
+        except PageError as error:
+            going += self._restart(walk, self._batch, str(error))
+            return
+        if walk.reached_end or walk.below_top:
+            batch.walks[walk.key] = walk
+            self._ended.append(walk)
+            ended.append(walk)
+        else:
+            batch.walks[walk.key] = copy(walk)  # its next page is read before this one is written
+            going.append(walk)
+
+    async def write(self, least: int = 1) -> None:
+        """Commit the pages with their walks' states, if there are so many rows by now."""
+        async with self._writing:
+            if self._batch.size < least:
+                return
+            batch, self._batch = self._batch, Batch()
+            ended, self._ended = self._ended, []
+            completed = await self._reader.store.load(batch)
+            again = [walk for walk in ended if walk.key not in completed]
+            for walk in ended:
+                if walk.key in completed:
+                    self._seen.pop(walk.key, None)
+                else:
+                    # Below the top, but the count disagrees: something older is missing, so everything is read.
+                    walk.whole = walk.whole or walk.below_top
+            await self._frontier.settle(ended, again)
+            self._reader.advance("conversations", len(ended) - len(again))
 
     async def _whole(self, walk: Walk, reply: Reply) -> tuple[Page, dict[int, str]]:
         """The page, with every message that Volt can give by itself; and what is wrong with the others."""
@@ -137,6 +186,8 @@ class _Walker:
         key = f"{walk.account_id}|{walk.contact_phone}"
         reason = f"cannot be read: {reason}"
         batch.rejects.append(Reject("conversations", walk.account_id, key, reason, contact_phone=walk.contact_phone))
+        self._reader.put_aside.add(walk.key)
+        self._reader.advance("conversations")
         return []
 
 
@@ -171,14 +222,9 @@ def take_message(
 
     A text between two of our own accounts stands in both conversations and is stored once, under the sender's.
     """
-    source = message if isinstance(message, dict) else {}
-    sides = [escape(str(source.get(name) or "")) for name in ("fromNumber", "toNumber")]
-    if contact_phone in reader.numbers:
-        account_id, contact_phone = _home(reader, source, sides, account_id, contact_phone)
-    elif sides.count(contact_phone) == 1:
-        ours = sides[1 - sides.index(contact_phone)]
-        if ours and ours not in reader.numbers:
-            reader.learn(batch, ours, account_id, "message", asked_at)
+    between_ours = contact_phone in reader.numbers
+    if between_ours:
+        account_id, contact_phone = _home(reader, message, account_id, contact_phone)
     made = put(
         batch,
         MESSAGES,
@@ -191,15 +237,22 @@ def take_message(
         contact_phone=contact_phone,
         is_final=is_final(message),
     )
-    if made and made[_WAVE_ID]:
+    if made is None:
+        return None
+    sender, receiver = made[_FROM], made[_TO]
+    if not between_ours and (sender == contact_phone) != (receiver == contact_phone):
+        ours = receiver if sender == contact_phone else sender
+        if ours not in reader.numbers:
+            reader.learn(batch, ours, account_id, "message", asked_at)
+    if made[_WAVE_ID]:
         batch.discoveries.add(Discovery("wave", "", made[_WAVE_ID], via="messages"))
     return made
 
 
-def _home(
-    reader: Reader, source: dict[str, Any], sides: list[str], account_id: str, contact_phone: str
-) -> tuple[str, str]:
+def _home(reader: Reader, message: Any, account_id: str, contact_phone: str) -> tuple[str, str]:
     """(account, other side) of a text between two of our own accounts: the sender's view, however it was read."""
+    source = message if isinstance(message, dict) else {}
+    sides = [escape(str(source.get(name) or "")) for name in ("fromNumber", "toNumber")]
     named = source.get("account")
     sender = str(named.get("id")) if isinstance(named, dict) and named.get("id") else reader.numbers.get(sides[0])
     if sender is None:

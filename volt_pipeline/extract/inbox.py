@@ -7,6 +7,7 @@ the newest time of the last complete one, where the order was seen to be newest 
 
 from __future__ import annotations
 
+from copy import copy
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,6 +18,7 @@ from volt_pipeline.batch import Batch, Discovery, Reject, Walk
 from volt_pipeline.catalog import ACCOUNTS, CONTACTS, INBOX_ITEMS, ORGANIZATIONS
 from volt_pipeline.errors import ExplainedError
 from volt_pipeline.extract.around import Around, whole_page, without_suspects
+from volt_pipeline.extract.behind import Behind, Shown
 from volt_pipeline.extract.pages import Page, PageError, advance, believable
 from volt_pipeline.extract.reader import Account, Reader, put
 from volt_pipeline.extract.rows import json_text, lists_of
@@ -52,20 +54,32 @@ async def first_page(volt: VoltClient, phone: str) -> tuple[Account, Reply]:
     return Account(str(account["id"]), phone), reply
 
 
-async def walk_inbox(reader: Reader, account: Account, first: Reply) -> None:
-    """Read the inbox as far as it has to be, and store each page with the state of the walk.
+async def walk_inbox(reader: Reader, account: Account, first: Reply, shown: Shown) -> None:
+    """Read the inbox as far as it has to be, and store its pages with the state of the walk.
 
     A cursor that expired or leads nowhere is met by one more walk from the top. Raises PageError when that ends no
     better, or when Volt suddenly shows nothing where much was held; what was read until then is stored.
     """
     try:
-        await _walk_once(reader, account, first)
+        await _walk_once(reader, account, first, shown)
     except PageError:
         _, again = await first_page(reader.volt, account.phone)
-        await _walk_once(reader, account, again)
+        await _walk_once(reader, account, again, shown)
 
 
-async def _walk_once(reader: Reader, account: Account, first: Reply) -> None:
+async def _walk_once(reader: Reader, account: Account, first: Reply, shown: Shown) -> None:
+    behind = Behind(reader.store, shown)
+    try:
+        await _walk_pages(reader, account, first, behind)
+    except PageError:
+        await behind.settle()
+        raise
+    except BaseException:
+        await behind.abandon()
+        raise
+
+
+async def _walk_pages(reader: Reader, account: Account, first: Reply, behind: Behind) -> None:
     walk = await reader.store.inbox_walk(account.id, account.phone)
     walk.opened_at = datetime.now(UTC)
     held = walk.total
@@ -77,22 +91,20 @@ async def _walk_once(reader: Reader, account: Account, first: Reply) -> None:
         page, around = await _whole(reader, account, walk.cursor, reply)
         if page.total == 0 and (held or walk.pages):
             raise PageError(f"Volt shows it empty, although {held:,} conversations were held; nothing is believed gone")
-        batch = Batch()
-        times = _take(reader, batch, account, page, around, unidentified)
-        try:
-            advance(walk, page, times, seen)
-        except PageError:
-            await reader.store.load(batch)
-            raise
+        times = _take(reader, behind.batch, account, page, around, unidentified)
+        advance(walk, page, times, seen)
         walk.unidentifiable = len(unidentified) if walk.reached_end else known_unidentifiable
-        if walk.reached_end and walk.pages > 1:
-            await reader.store.load(batch)
-            await _until_the_top_stands_still(reader, account, walk, unidentified)
-            batch = Batch()
-        batch.walks[walk.key] = walk
-        completed = await reader.store.load(batch)
         reader.advance("inbox pages")
-        if walk.key in completed or walk.reached_end:
+        if not (walk.reached_end or walk.below_top):
+            behind.batch.walks[walk.key] = copy(walk)
+            await behind.write()
+            reply = await _next_page(reader, account, walk.cursor)
+            continue
+        if walk.reached_end and walk.pages > 1:
+            await behind.settle()
+            await _until_the_top_stands_still(reader, account, walk, unidentified)
+        behind.batch.walks[walk.key] = walk
+        if walk.key in await behind.settle() or walk.reached_end:
             return
         walk.below_top = False  # the count disagrees: read on
         reply = await _next_page(reader, account, walk.cursor)

@@ -34,6 +34,9 @@ class Store(Protocol):
     async def due_conversations(self, account_id: str, account_phone: str, after: str, limit: int) -> list[Walk]:
         """The next due conversations by contact phone, beyond `after`."""
 
+    async def due_among(self, account_id: str, account_phone: str, phones: Sequence[str]) -> list[Walk]:
+        """Those of the conversations with these phones that are due."""
+
     async def due(self, kind: str, account_ids: Sequence[str]) -> list[Target]:
         """The waves, lists, messages or contacts that are due for a look-up."""
 
@@ -61,6 +64,7 @@ class Reader:
     observe: Observer
     full: bool = False
     numbers: dict[str, str] = field(default_factory=dict)  # our own numbers → account_id
+    put_aside: set[tuple[str, str, str]] = field(default_factory=set)  # walks that this run had to give up
     done: Counter[str] = field(default_factory=Counter)
     known: Counter[str] = field(default_factory=Counter)
 

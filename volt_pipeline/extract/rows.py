@@ -109,7 +109,9 @@ def moment(value: Any) -> datetime | None:
     if not isinstance(value, str) or not _RFC3339.fullmatch(value):
         raise RowError("is no RFC 3339 time")
     try:
-        parsed = datetime.fromisoformat(value.upper())  # RFC 3339 allows t and z
+        parsed = datetime.fromisoformat(value if value[-1] != "z" else value.upper())  # RFC 3339 allows t and z
+        if parsed.tzinfo is UTC:
+            return parsed
         return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
     except (ValueError, OverflowError):
         raise RowError("is no time that exists") from None

@@ -69,10 +69,13 @@ class Loader:
         return waiting.completed & set(batch.walks)
 
     async def _write_queued(self) -> None:
-        together = Batch()
-        taken = []
+        taken = [self._queue.popleft()]
+        together = taken[0].batch
         while self._queue and together.size < _ROWS_A_TRANSACTION:
             taken.append(self._queue.popleft())
+            if len(taken) == 2:
+                together = Batch()
+                together.merge(taken[0].batch)
             together.merge(taken[-1].batch)
 
         async def once(connection: Connection) -> tuple[dict[str, Counts], set[WalkKey]]:

@@ -24,15 +24,22 @@ LEFT JOIN volt_ops.walks AS w
 LEFT JOIN volt.contacts AS c ON c.id = i.contact_id
 WHERE c.deleted_at IS NULL AND i.account_id = %(account_id)s
   AND i.contact_phone > %(after)s
+  AND (%(phones)s::text[] IS NULL OR i.contact_phone = ANY(%(phones)s))
   AND (
-    %(full)s
-    OR w.completed_at IS NULL
+    w.completed_at IS NULL
     OR w.item IS DISTINCT FROM md5(coalesce(i.last_message_time::text, '') || '|' || coalesce(i.last_message, ''))
     OR w.retry_at <= now()
-    -- Where times are whole seconds or minutes, a like text may have come in the same one, just after the walk.
     OR (
-      i.last_message_time = date_trunc('second', i.last_message_time)
-      AND i.last_message_time > w.completed_at - interval '2 minutes'
+      -- what this run completed itself is not read twice in it
+      w.completed_at < (SELECT r.started_at FROM volt_ops.runs AS r WHERE r.run_id = %(run_id)s)
+      AND (
+        %(full)s
+        -- Where times are whole seconds or minutes, a like text may have come in the same one, just after the walk.
+        OR (
+          i.last_message_time = date_trunc('second', i.last_message_time)
+          AND i.last_message_time > w.completed_at - interval '2 minutes'
+        )
+      )
     )
   )
 ORDER BY i.contact_phone
@@ -545,6 +552,9 @@ SET resolved_at = now()
 FROM stage_walks AS s
 WHERE r.resolved_at IS NULL AND r.stream = 'inbox_items' AND s.stream = 'inbox_items'
   AND r.account_id = s.account_id AND r.key = s.account_id AND (s.reached_end OR s.below_top)
+
+-- name: streams_with_open_rejects
+SELECT DISTINCT stream FROM volt_ops.rejects WHERE resolved_at IS NULL AND key <> ''
 
 -- name: resolve_rejects
 -- What was once refused and now stands in its table is no reject any more.

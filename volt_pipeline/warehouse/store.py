@@ -46,9 +46,18 @@ class WarehouseStore:
 
     async def due_conversations(self, account_id: str, account_phone: str, after: str, limit: int) -> list[Walk]:
         """The next due conversations by contact phone, beyond `after`; a walk that was cut off goes on."""
-        rows = await self.loader.fetch(
-            "due_conversations", {"account_id": account_id, "after": after, "limit": limit, "full": self.full}
-        )
+        return await self._due_conversations(account_id, account_phone, after=after, limit=limit, phones=None)
+
+    async def due_among(self, account_id: str, account_phone: str, phones: Sequence[str]) -> list[Walk]:
+        """Those of the conversations with these phones that are due."""
+        return await self._due_conversations(account_id, account_phone, after="", limit=len(phones), phones=phones)
+
+    async def _due_conversations(
+        self, account_id: str, account_phone: str, *, after: str, limit: int, phones: Sequence[str] | None
+    ) -> list[Walk]:
+        where = {"account_id": account_id, "after": after, "limit": limit, "phones": phones}
+        parameters = {**where, "full": self.full, "run_id": self.loader.run_id}
+        rows = await self.loader.fetch("due_conversations", parameters)
         return [self._walk(account_id, account_phone, *row) for row in rows]
 
     def _walk(

@@ -132,9 +132,10 @@ async def _write_findings(cursor: Cursor, batch: Batch, run_id: str) -> None:
         await cursor.execute(query("save_discovery_readings"), parameters)
         await cursor.execute(query("resolve_lookup_rejects"), parameters)
         await _bury(cursor, [reading for reading in batch.readings if not reading.found], run_id)
-    for stream, rows in batch.rows.items():
-        keys = ["|".join(map(str, key)) for key in rows]
-        await cursor.execute(query("resolve_rejects"), {"stream": stream, "keys": keys})
+    await cursor.execute(query("streams_with_open_rejects"))
+    for (stream,) in await cursor.fetchall():
+        if keys := ["|".join(map(str, key)) for key in batch.rows.get(stream, ())]:
+            await cursor.execute(query("resolve_rejects"), {"stream": stream, "keys": keys})
     if refused := [
         (r.stream, r.account_id, r.contact_phone, r.key, r.reason, r.raw, _digest(r)) for r in batch.rejects
     ]:

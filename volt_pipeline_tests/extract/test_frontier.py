@@ -42,11 +42,11 @@ async def stays(waiting: asyncio.Task[T]) -> None:
 
 async def test_walks_are_taken_in_order_and_the_end_is_an_empty_list() -> None:
     frontier = await filled("a", "b", "c")
-    assert names(await frontier.take(2)) == ["a", "b"]
-    assert names(await frontier.take(2)) == ["c"]
-    await frontier.settle(2, [])
+    first, second = await frontier.take(2), await frontier.take(2)
+    assert (names(first), names(second)) == (["a", "b"], ["c"])
+    await frontier.settle(first, [])
     assert await still(frontier)
-    await frontier.settle(1, [])
+    await frontier.settle(second, [])
     assert not await still(frontier)
     assert await frontier.take(2) == []
 
@@ -54,7 +54,7 @@ async def test_walks_are_taken_in_order_and_the_end_is_an_empty_list() -> None:
 async def test_the_next_page_goes_before_a_new_conversation() -> None:
     frontier = await filled("a", "b", "c", "d")
     taken = await frontier.take(3)
-    await frontier.settle(3, taken[:2])
+    await frontier.settle(taken, taken[:2])
     assert names(await frontier.take(9)) == ["a", "b", "d"]
 
 
@@ -63,11 +63,11 @@ async def test_nobody_goes_home_while_another_may_come_back_with_more() -> None:
     taken = await frontier.take(1)
     waiting = asyncio.create_task(frontier.take(1))
     await stays(waiting)
-    await frontier.settle(1, taken)
+    await frontier.settle(taken, taken)
     assert await waiting == taken
     last = asyncio.create_task(frontier.take(1))
     await stays(last)
-    await frontier.settle(1, [])
+    await frontier.settle(taken, [])
     assert await last == []
 
 
@@ -118,7 +118,7 @@ async def test_many_workers_share_all_walks_and_all_end() -> None:
         while taken := await frontier.take(3):
             visits.extend(names(taken))
             await asyncio.sleep(0)
-            await frontier.settle(len(taken), [walk for walk in taken if visits.count(walk.contact_phone) < 3])
+            await frontier.settle(taken, [walk for walk in taken if visits.count(walk.contact_phone) < 3])
 
     await frontier.open()
     await asyncio.gather(feed(), *(work() for _ in range(5)))
@@ -136,3 +136,21 @@ async def test_a_cancelled_worker_leaves_the_queue_usable() -> None:
     assert lingering.cancelled()
     await frontier.close()
     assert names(await frontier.take(5)) == ["a"]
+
+
+async def test_no_walk_is_open_twice_and_an_account_is_drained_when_none_of_its_is() -> None:
+    frontier = Frontier(100)
+    await frontier.open()
+    assert await frontier.add(walks("a", "b")) == 2
+    drained = asyncio.create_task(frontier.drained("1"))
+    taken = await frontier.take(2)
+    assert await frontier.add(walks("b", "c")) == 1
+    await frontier.settle(taken, taken[:1])
+    await stays(drained)
+    last = await frontier.take(2)
+    assert names(last) == ["a", "c"]
+    assert await frontier.add(walks("b")) == 1  # it was settled: it may have moved since
+    await frontier.settle(last, [])
+    await stays(drained)
+    await frontier.settle(await frontier.take(1), [])
+    await drained

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from volt_pipeline.extract import conversations
 from volt_pipeline.sandbox.entities import Contact
 from volt_pipeline.sandbox.fault_paging import Place
 from volt_pipeline.warehouse.errors import WarehouseError
@@ -57,7 +58,10 @@ async def test_news_are_read_although_cursors_lead_nowhere(trap: Trap, name: str
     await trap.heal(1)
 
 
-async def test_a_cursor_that_expired_between_two_syncs_costs_one_walk_from_the_top(trap: Trap) -> None:
+async def test_a_cursor_that_expired_between_two_syncs_costs_one_walk_from_the_top(
+    trap: Trap, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(conversations, "_ROWS", 1)  # each page in a transaction of its own
     trap.begin(conversation_page=3, longest=20)
     await trap.killed("conversations", workers=1)
     assert trap.ask("SELECT count(*) FROM volt_ops.walks WHERE cursor IS NOT NULL") != [(0,)]
@@ -114,7 +118,8 @@ async def test_a_total_that_never_agrees_is_shown_and_asked_again_with_patience(
     assert trap.gaps == []
 
 
-async def test_a_long_conversation_goes_on_where_it_was_killed(trap: Trap) -> None:
+async def test_a_long_conversation_goes_on_where_it_was_killed(trap: Trap, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(conversations, "_ROWS", 1)  # each page in a transaction of its own
     trap.begin(contacts=1, conversation_page=2, longest=60)
     await trap.sync()
     in_one = trap.asked("conversation")
@@ -129,5 +134,6 @@ async def test_a_long_conversation_goes_on_where_it_was_killed(trap: Trap) -> No
     trap.ask("DROP FUNCTION volt.die() CASCADE")
     await trap.sync()
     assert before > 10
-    assert trap.asked("conversation") == in_one - before + 1  # but for the page that could not be written
+    again = trap.asked("conversation") - (in_one - before)
+    assert 0 < again <= 2  # the page that could not be written, and the one that was read meanwhile
     trap.assert_whole()
