@@ -40,7 +40,7 @@ async def _sync(api: str, url: str, phones: Sequence[str]) -> float:
         return seconds
 
 
-def _alone(which: str, api: str, url: str, phones: Sequence[str]) -> dict[str, float]:
+def alone(which: str, api: str, url: str, phones: Sequence[str]) -> dict[str, float]:
     """One run in a process of its own: seconds, and its peak memory in MB."""
     asked = [sys.executable, __file__, "--one", which, api, url, *phones]
     found: dict[str, float] = json.loads(subprocess.run(asked, check=True, stdout=subprocess.PIPE, text=True).stdout)
@@ -53,7 +53,7 @@ def _one(which: str, api: str, url: str, phones: list[str]) -> None:
     print(json.dumps({"seconds": seconds, "memory": peak}))
 
 
-def _database(server: str, name: str) -> str:
+def database(server: str, name: str) -> str:
     with psycopg.connect(server, autocommit=True) as connection:
         connection.execute(f"DROP DATABASE IF EXISTS {name} WITH (FORCE)".encode())
         connection.execute(f"CREATE DATABASE {name}".encode())
@@ -62,7 +62,7 @@ def _database(server: str, name: str) -> str:
     return url
 
 
-def _tell(api: str, what: str) -> int:
+def tell(api: str, what: str) -> int:
     with urlopen(Request(f"{api}/{what}", method="POST")) as answer:  # noqa: S310
         told: int = json.load(answer)
         return told
@@ -79,9 +79,9 @@ def measure(server: str, size: Size, latency_ms: float, rounds: int) -> None:
     with serving(size, latency_ms) as api:
         pairs = []
         for at in range(rounds):
-            urls = {which: _database(server, which) for which in ("floor", "ours")}
+            urls = {which: database(server, which) for which in ("floor", "ours")}
             turn = list(urls) if at % 2 else list(urls)[::-1]
-            pairs.append({which: _alone(which, api, urls[which], size.phones) for which in turn})
+            pairs.append({which: alone(which, api, urls[which], size.phones) for which in turn})
             if _counts(urls["floor"]) != _counts(urls["ours"]):
                 raise RuntimeError(f"they hold different rows: {_counts(urls['floor'])}, {_counts(urls['ours'])}")
         ratio = statistics.median(pair["ours"]["seconds"] / pair["floor"]["seconds"] for pair in pairs)
@@ -93,13 +93,12 @@ def measure(server: str, size: Size, latency_ms: float, rounds: int) -> None:
             f"memory {memory['ours']:.0f} MB, floor {memory['floor']:.0f} MB"
         )
         for name in ("unmoved", "1 % moved"):
-            moved = _tell(api, "move?share=0.01") if name != "unmoved" else 0
-            _tell(api, "asked")
-            again = _alone("ours", api, urls["ours"], size.phones)
+            moved = tell(api, "move?share=0.01") if name != "unmoved" else 0
+            tell(api, "asked")
+            again = alone("ours", api, urls["ours"], size.phones)
             least = size.accounts * -(-(moved // size.accounts + 1) // INBOX_PAGE) + -(-moved // ALIASES)
             print(
-                f"         second sync, {name}: {again['seconds']:.2f} s, "
-                f"{_tell(api, 'asked')} requests (least {least})"
+                f"         second sync, {name}: {again['seconds']:.2f} s, {tell(api, 'asked')} requests (least {least})"
             )
 
 
