@@ -51,7 +51,8 @@ class Settings:
     api_token: str = field(default="", repr=False)
     accounts: tuple[str, ...] = ()
     warehouse_url: str | None = field(default=None, repr=False)
-    concurrency: int = 16
+    concurrency: int = 32
+    fan_out: bool = False  # sync_schedule starts a run for each account
     push_max_share: float = 0.5
     push_max_shrink: float = 0.3
     send_enabled: bool = False
@@ -72,7 +73,8 @@ def load(environ: Mapping[str, str] | None = None, *, demo: bool = False) -> Set
     env = os.environ if environ is None else environ
     where = _home(env)
     shared: dict[str, Any] = {
-        "concurrency": _number(env, "VOLT_CONCURRENCY", default=16),
+        "concurrency": _number(env, "VOLT_CONCURRENCY", default=32),
+        "fan_out": _one_of(env, "VOLT_FAN_OUT", "off", "accounts") == "accounts",
         "push_max_share": _share(env, "VOLT_PUSH_MAX_SHARE", default=0.5),
         "push_max_shrink": _share(env, "VOLT_PUSH_MAX_SHRINK", default=0.3),
         "send_enabled": _one_of(env, "VOLT_SEND_ENABLED", "false", "true") == "true",

@@ -94,7 +94,7 @@ def test_an_address_that_is_none_is_refused(url: str) -> None:
 
 
 def test_concurrency() -> None:
-    assert load({}).concurrency == 16
+    assert load({}).concurrency == 32
     assert load({**REAL, "VOLT_CONCURRENCY": " 4 "}).concurrency == 4
 
 
@@ -160,3 +160,11 @@ def test_how_webhooks_are_verified_and_kept() -> None:
 def test_a_way_of_verifying_that_there_is_not(name: str, text: str) -> None:
     with pytest.raises(SettingsError, match=f"^VOLT_WEBHOOK_{name} must be .*{text}"):
         load({f"VOLT_WEBHOOK_{name}": text})
+
+
+def test_a_fan_out_is_off_unless_it_is_asked_for() -> None:
+    assert not load({}).fan_out
+    assert not load({**REAL, "VOLT_FAN_OUT": "off"}).fan_out
+    assert load({**REAL, "VOLT_FAN_OUT": "Accounts"}).fan_out
+    with pytest.raises(SettingsError, match=r"^VOLT_FAN_OUT must be accounts or off \(it is 'all'\)"):
+        load({**REAL, "VOLT_FAN_OUT": "all"})

@@ -4,8 +4,8 @@ Volt's `conversation` and `list` are non-null at the root, so one failing alias 
 
 - errors that name the culprits by path settle those; the rest is asked again without them;
 - where nobody is named, the document is halved until the culprit stands alone;
-- a document that is refused as too complex, or whose answer is too large, is halved too, and the smaller size is
-  remembered for that operation;
+- a document that is refused as too complex, or whose answer is too large, is asked in smaller ones, of a size that is
+  learned for that operation (sizes.py);
 - a document that times out or keeps failing while the API answers is halved: one item may be to blame.
 
 What was answered is never asked again.
@@ -23,7 +23,10 @@ from volt_pipeline.api.answers import Reply, Verdict
 from volt_pipeline.api.documents import WHOLE, Document, aliased, spread
 from volt_pipeline.api.errors import AuthError, ServerError, TooComplex, TransientError, VoltError
 from volt_pipeline.api.pacing import Pacing, Patience
+from volt_pipeline.api.sizes import Learned
 from volt_pipeline.api.transport import Exchange
+
+SILENCES = 16  # the most items in a row that may go unanswered before the run is told
 
 
 @dataclass(slots=True)
@@ -47,21 +50,6 @@ class Call:
         if isinstance(error, TransientError) and error.ambiguous:
             return 1 if error.timed_out else 4
         return 0
-
-
-@dataclass(slots=True)
-class Learned:
-    """What a client learned about Volt's limits, for its life."""
-
-    batch: int  # the most aliases in a document
-    sizes: dict[str, int] = field(default_factory=dict)  # the most that an operation was found to bear
-    works: set[str] = field(default_factory=set)  # operations that have given a value, so the token may use them
-
-    def size(self, operation: str) -> int:
-        return self.sizes.get(operation, self.batch)
-
-    def too_many(self, operation: str, asked: int) -> None:
-        self.sizes[operation] = min(self.size(operation), (asked + 1) // 2)
 
 
 class Batch:
@@ -136,6 +124,7 @@ class Batch:
         except VoltError as error:
             failure = error
         if failure is None:
+            self._learned.fits(self._operation, len(wanted))
             self._settle(wanted, call, verdict, patience)
         elif len(wanted) == 1 or failure.whole:
             self._fail(wanted[0], call, failure)
@@ -175,8 +164,8 @@ class Batch:
             raise error
         if isinstance(error, TransientError):
             self._silences += 1
-            if self._silences >= max(2, self._pacing.concurrency):
-                raise error  # as many items as there are slots went unanswered, not one between them did not
+            if self._silences >= max(2, min(SILENCES, self._pacing.concurrency)):
+                raise error  # so many items in a row went unanswered: it is not the items' fault
         self._replies[index] = Reply(None, call.asked_at, error)
 
 

@@ -32,11 +32,12 @@ from volt_pipeline.api.answers import (
     unanswered,
     undescribed,
 )
-from volt_pipeline.api.batch import Batch, Call, Learned
+from volt_pipeline.api.batch import Batch, Call
 from volt_pipeline.api.documents import WHOLE, Document, Request
 from volt_pipeline.api.errors import ContractError, RateLimited, TransientError, Unreachable, VoltError, Withdrawn
 from volt_pipeline.api.pacing import Clock, Pacing, Patience
 from volt_pipeline.api.redaction import redact, strings
+from volt_pipeline.api.sizes import Learned
 from volt_pipeline.api.tokens import usable_token
 from volt_pipeline.api.transport import Exchange, NotConnected, VoltSession, VoltTransport, usable_url
 
@@ -59,9 +60,10 @@ class Usage:
 class VoltClient:
     """Volt's API, asked over one lasting session; open it with `async with`.
 
-    `concurrency` requests run at once. `timeout` is for one exchange, `deadline` for all tries of one request,
-    `unreachable_after` for an API that never answered this client (seconds). `batch` is the most items that
-    `query_each` puts in one document. Raises ContractError or AuthError for an address or token that cannot be used.
+    At most `concurrency` requests run at once; how many do is learned (pacing.py). `timeout` is for one exchange,
+    `deadline` for all tries of one request, `unreachable_after` for an API that never answered this client (seconds).
+    `batch` is the most items that `query_each` puts in one document. Raises ContractError or AuthError for an address
+    or token that cannot be used.
     """
 
     def __init__(
@@ -69,7 +71,7 @@ class VoltClient:
         url: str,
         token: str,
         *,
-        concurrency: int = 16,
+        concurrency: int = 32,
         timeout: float = 30.0,
         deadline: float = 120.0,
         unreachable_after: float = 10.0,
@@ -272,26 +274,26 @@ class VoltClient:
         if self._first_tried is None:
             self._first_tried = self._clock.monotonic()
         exchange = call.exchange = Exchange(self._clock.now(), max(0.1, min(self._timeout, limit)))
+        left_at = self._pacing.left()
         self.usage.requests += 1
         self.usage.by_operation[operation] += 1
 
         def scrub(text: object) -> str:
             return redact(text, self._token, *strings(call.variables))
 
-        failures: list[VoltError] = []
+        failures: list[VoltError] | None = None  # None: cancelled, so nobody knows
         try:
             data, errors = await self._exchange(call)
             verdict = judge(call.document, exchange, data, errors, scrub)
-            failures.extend(verdict.failed.values())
+            failures = list(verdict.failed.values())
             return verdict
         except VoltError as error:
-            failures.append(error)
+            failures = [error]
             raise
         finally:
             self.usage.bytes += exchange.size
-            if failures:
-                self.usage.throttled += any(isinstance(error, RateLimited) for error in failures)
-                self._pacing.pause(max(error.retry_after or 0.0 for error in failures))
+            self.usage.throttled += any(isinstance(error, RateLimited) for error in failures or ())
+            self._pacing.returned(operation, left_at, status=exchange.status, size=exchange.size, failures=failures)
 
     async def _exchange(self, call: Call) -> tuple[Mapping[str, Any] | None, Sequence[Mapping[str, Any]]]:
         """What Volt answered: data and errors. Raises the VoltError of a request that brought neither."""

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import base64
 import json
 from dataclasses import dataclass, field
 from typing import Any
@@ -14,35 +13,14 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from . import documents
-from .disturbances import NO_ANSWER, STAND_IN, has_left
+from .access import TOKEN
+from .disturbances import NO_ANSWER, STAND_IN, has_left, too_many_requests
 from .fault_drift import drifted
 from .faults import Asked, Faults
 from .faulty_execution import FaultyExecution
 from .resolvers import schema
 from .world import World
 
-
-def _segment(content: dict[str, Any]) -> str:
-    return base64.urlsafe_b64encode(orjson.dumps(content)).rstrip(b"=").decode()
-
-
-# Shaped like Volt's tokens, which clients may read (`exp`, permissions) but cannot verify; opens this sandbox only.
-TOKEN = ".".join(
-    (
-        _segment({"alg": "none", "typ": "JWT"}),
-        _segment(
-            {
-                "iss": "volt-sandbox",
-                "sub": "api@acmebrick.example",
-                "exp": 4_102_444_800,
-                "permissions": [
-                    f"{verb}:{what}" for what in ("messages", "waves", "contacts") for verb in ("read", "write")
-                ],
-            }
-        ),
-        "c2FuZGJveA",
-    )
-)
 UNAUTHORIZED = {"errors": [{"message": "Unauthorized", "extensions": {"code": "UNAUTHENTICATED"}}]}
 
 
@@ -132,6 +110,8 @@ class GraphQLEndpoint:
         return name, fields, _Operation(contract, document, Asked(name, fields, variables, is_mutation))
 
     async def _answered(self, request: Request, operation: _Operation, faults: Faults) -> Response:
+        if faults.rate_limit is not None and not faults.rate_limit.admits():
+            return too_many_requests(faults.rate_limit.retry_after).make(STAND_IN)
         trouble = faults.struck(operation.asked)
         if trouble is None:
             return self._executed(operation, faults)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .disturbances import Disturbance
+from .rate_limits import RateLimit
 
 
 @dataclass(slots=True, frozen=True)
@@ -51,6 +52,9 @@ class TransportFaults:
 
     rewrite: Callable[[Asked, bytes], bytes] | None = None
     """The last word on the bytes of every answer: for what no JSON writer writes (NaN, a BOM, invalid UTF-8)."""
+
+    rate_limit: RateLimit | None = None
+    """Requests beyond it are refused with 429 and have no effect; those that are refused anyway do not count."""
 
     max_root_fields: int | None = None
     """Documents with more fields at their root are refused, all at once: Volt's limit is unknown and may change."""

@@ -23,7 +23,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.routing import Route
 
-from .endpoint import TOKEN, UNAUTHORIZED, GraphQLEndpoint, Recorded, Sandbox, answer, authorized, failed
+from .access import TOKEN
+from .endpoint import UNAUTHORIZED, GraphQLEndpoint, Recorded, Sandbox, answer, authorized, failed
 from .faults import Faults
 from .world import World
 
