@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import signal
 import sys
+import time
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from pathlib import Path
@@ -17,13 +18,13 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 import typer
 
 from volt_pipeline import settings as environment
+from volt_pipeline.door.send_commands import app as send
+from volt_pipeline.door.webhook_commands import app as webhooks
 from volt_pipeline.errors import ExplainedError
-from volt_pipeline.send_commands import app as send
 from volt_pipeline.settings import SettingsError
-from volt_pipeline.webhook_commands import app as webhooks
 
 if TYPE_CHECKING:
-    from volt_pipeline.jobs import JobEnd  # importing it brings Dagster in, which takes seconds
+    from volt_pipeline.door.jobs import JobEnd  # imported where it is needed: --help is for people who wait
 
 app = typer.Typer(
     name="volt-pipeline",
@@ -35,6 +36,7 @@ app = typer.Typer(
 app.add_typer(send, name="send")
 app.add_typer(webhooks, name="webhooks")
 
+_STARTED = time.monotonic()
 _debug = False
 
 
@@ -47,7 +49,7 @@ def _options(debug: Annotated[bool, typer.Option("--debug", help="Show traceback
 @app.command()
 def demo() -> None:
     """Sync an invented Volt into the embedded Postgres, push a small CRM back, and show what came of it."""
-    from volt_pipeline.showing import show_demo
+    from volt_pipeline.door.showing import show_demo
 
     _end(show_demo())
 
@@ -62,10 +64,12 @@ def sync(
 ) -> None:
     """Bring the warehouse up to date with Volt: raw tables, marts, verdict."""
     settings = environment.load()
-    from volt_pipeline.jobs import run_sync
-    from volt_pipeline.showing import show_sync
+    from volt_pipeline.door.jobs import at_work, run_sync
+    from volt_pipeline.door.showing import show_sync
 
-    _end(show_sync(settings, _traced(run_sync(settings, accounts=account or [], full=full, with_dbt=not raw))))
+    with at_work(settings):
+        end = _traced(run_sync(settings, accounts=account or [], full=full, with_dbt=not raw))
+        _end(show_sync(settings, end, since=_STARTED))
 
 
 @app.command()
@@ -81,22 +85,23 @@ def push(
     ] = None,
 ) -> None:
     """Push what stands in volt_exports to Volt, by createOrUpdateContact and createOrUpdateList."""
-    from volt_pipeline.jobs import run_push
-    from volt_pipeline.showing import show_plans, show_push
+    from volt_pipeline.door.jobs import at_work, run_push
+    from volt_pipeline.door.showing import show_plans, show_push
 
     if export not in (None, "contacts", "lists"):
         raise SettingsError(f"There is no export {export!r}; it is contacts, lists, or nothing for both.")
     if apply and (dry_run or export):
         raise SettingsError("--apply names a plan, which says by itself what is pushed: give it alone.")
     settings = environment.load()
-    end = _traced(run_push(settings, export=export, dry_run=dry_run, apply=apply, permitted=permitted))
-    _end(show_plans(settings, end) if dry_run else show_push(settings, end))
+    with at_work(settings):
+        end = _traced(run_push(settings, export=export, dry_run=dry_run, apply=apply, permitted=permitted))
+        _end(show_plans(settings, end) if dry_run else show_push(settings, end))
 
 
 @app.command()
 def status() -> None:
     """What is held, how complete it is, what is in quarantine, and how the last runs ended."""
-    from volt_pipeline.showing import show_status
+    from volt_pipeline.door.showing import show_status
 
     _end(show_status(environment.load()))
 
@@ -106,14 +111,15 @@ def rejects(
     retry: Annotated[bool, typer.Option("--retry", help="Read again what is in quarantine.")] = False,
 ) -> None:
     """Show what could not be stored or read (volt_ops.rejects), and try it again."""
-    from volt_pipeline.jobs import run_sync
-    from volt_pipeline.showing import make_rejects_due, show_rejects, show_sync
+    from volt_pipeline.door.jobs import at_work, run_sync
+    from volt_pipeline.door.showing import make_rejects_due, show_rejects, show_sync
 
     settings = environment.load()
     if not retry:
         _end(show_rejects(settings))
     elif make_rejects_due(settings):
-        _end(show_sync(settings, _traced(run_sync(settings, with_dbt=False))))
+        with at_work(settings):
+            _end(show_sync(settings, _traced(run_sync(settings, with_dbt=False)), since=_STARTED))
 
 
 @app.command()
@@ -124,7 +130,7 @@ def report(
     ] = None,
 ) -> None:
     """Draw the picture of what is held: one HTML page on the marts, and on how far to trust them."""
-    from volt_pipeline.drawing import draw_report
+    from volt_pipeline.door.drawing import draw_report
 
     draw_report(environment.load(), output, opened=opened)
 
@@ -141,7 +147,7 @@ def forget(
     ] = False,
 ) -> None:
     """Erase a person from the warehouse, and keep the next syncs from bringing them back."""
-    from volt_pipeline.forget import run_forget
+    from volt_pipeline.door.forget import run_forget
 
     run_forget(
         environment.load(), phone, yes=yes, ahead=ahead, undo=undo, confirm=lambda text: typer.confirm(text, err=True)
@@ -151,7 +157,7 @@ def forget(
 @app.command()
 def doctor() -> None:
     """Check the settings, the token, Volt and the warehouse, and say what to mend."""
-    from volt_pipeline.doctor import examine
+    from volt_pipeline.door.doctor import examine
 
     _end(examine())
 
@@ -176,13 +182,12 @@ def sandbox(
     from volt_pipeline.sandbox.server import TOKEN, serve
     from volt_pipeline.sandbox.signing import Signer
     from volt_pipeline.sandbox.world import World
-    from volt_pipeline.workplace import SandboxError
 
     try:
         signer = Signer.kept_in(webhook_keys, webhook_scheme) if webhook_keys else None
         world = World.create(seed=seed, accounts=accounts, contacts=contacts, now=datetime.now(UTC), journal=journal)
     except ValueError as error:
-        raise SandboxError(str(error)) from None
+        raise _sandbox_error(str(error)) from None
 
     def ready(url: str) -> None:
         phones = ",".join(account.primary_phone for account in world.accounts)
@@ -199,7 +204,13 @@ def sandbox(
         with delivering(world, signer) if signer else nullcontext():
             serve(world, port=port, latency_ms=latency_ms, tick_seconds=tick_seconds, on_ready=ready)
     except OSError as error:
-        raise SandboxError(f"Port {port} cannot be opened ({error.strerror}); name another with --port.") from None
+        raise _sandbox_error(f"Port {port} cannot be opened ({error.strerror}); name another with --port.") from None
+
+
+def _sandbox_error(sentence: str) -> ExplainedError:
+    from volt_pipeline.workplace import SandboxError  # which brings the database in
+
+    return SandboxError(sentence)
 
 
 def _traced(end: JobEnd) -> JobEnd:
@@ -236,7 +247,7 @@ def main() -> None:
 
 
 def _fail(error: BaseException | None, sentence: str) -> NoReturn:
-    from volt_pipeline.console import complain
+    from volt_pipeline.door.console import complain
 
     if _debug and error is not None:
         raise error

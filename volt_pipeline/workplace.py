@@ -13,7 +13,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,7 +22,7 @@ from urllib.error import URLError
 
 from volt_pipeline.errors import ExplainedError
 from volt_pipeline.local_service import Facts, LocalService
-from volt_pipeline.sandbox.server import TOKEN
+from volt_pipeline.sandbox.access import TOKEN
 from volt_pipeline.settings import Settings, SettingsError
 from volt_pipeline.warehouse import postgres
 from volt_pipeline.warehouse.embedded import EmbeddedPostgres
@@ -74,6 +75,23 @@ def workplace(settings: Settings, accounts: tuple[str, ...] = ()) -> Iterator[Wo
                 raise SettingsError(f"{phone} is not among the accounts of VOLT_ACCOUNTS ({', '.join(configured)}).")
         url = stack.enter_context(warehouse(settings))
         yield Workplace(settings, api_url, token, url, accounts or configured)
+
+
+@contextmanager
+def local_servers(settings: Settings, *, meanwhile: Callable[[], object]) -> Iterator[None]:
+    """The servers of this machine that the settings ask for, up for the block; `meanwhile` is done as they start.
+
+    Raises what keeps one from starting, and what `meanwhile` raises.
+    """
+    with ExitStack() as stack:
+        with ThreadPoolExecutor(1) as background:
+            servers = [] if settings.warehouse_url else [EmbeddedPostgres(settings.home).running()]
+            servers += [sandbox(settings.home)] if settings.sandbox else []
+            starting = [background.submit(stack.enter_context, server) for server in servers]
+            meanwhile()
+            for each in starting:
+                each.result()
+        yield
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import psycopg
 import pytest
 from sqlalchemy.engine import make_url
 
-from volt_pipeline.forget import run_forget
+from volt_pipeline.door.forget import run_forget
 from volt_pipeline.sandbox.server import Sandbox, running
 from volt_pipeline.settings import Settings, SettingsError
 from volt_pipeline.warehouse import postgres

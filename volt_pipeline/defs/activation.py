@@ -5,14 +5,16 @@ off: a push is run again from fresh readings, never replayed.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import dagster as dg
 from pydantic import Field
 
-from volt_pipeline.defs.resources import Pipeline
+from volt_pipeline.defs.resources import VOLT_POOL, Pipeline
 from volt_pipeline.report import PushReport
-from volt_pipeline.warehouse.pushes import PushVerdict
+
+if TYPE_CHECKING:
+    from volt_pipeline.warehouse.pushes import PushVerdict
 
 EXPORTS = ("contacts", "lists")
 
@@ -78,13 +80,13 @@ def plan(context: dg.OpExecutionContext, config: PushConfig, pipeline: dg.Resour
     }
 
 
-@dg.op
+@dg.op(pool=VOLT_POOL)
 def push_contacts(context: dg.OpExecutionContext, order: Order, pipeline: dg.ResourceParam[Pipeline]) -> Order:
     """Write the differences of volt_exports.export_contacts by createOrUpdateContact."""
     return _push(context, order, pipeline, "contacts")
 
 
-@dg.op
+@dg.op(pool=VOLT_POOL)
 def push_lists(context: dg.OpExecutionContext, order: Order, pipeline: dg.ResourceParam[Pipeline]) -> Order:
     """Write the differences of volt_exports.export_lists by createOrUpdateList."""
     return _push(context, order, pipeline, "lists")
@@ -171,7 +173,7 @@ def push_checks(pipeline: dg.ResourceParam[Pipeline]) -> Iterator[dg.AssetCheckR
         )
 
 
-def _evaluations(verdicts: Sequence[PushVerdict]) -> Iterator[dg.AssetCheckEvaluation]:
+def _evaluations(verdicts: "Sequence[PushVerdict]") -> Iterator[dg.AssetCheckEvaluation]:
     """What each verdict means for the checks of its asset."""
     error, warn = dg.AssetCheckSeverity.ERROR, dg.AssetCheckSeverity.WARN
     for verdict in verdicts:

@@ -22,17 +22,18 @@ Most = Annotated[int, typer.Option("--most", help="Show so many at most.", min=1
 def _send(context: typer.Context) -> None:
     if context.invoked_subcommand is not None:
         return
-    from volt_pipeline.jobs import run_send
-    from volt_pipeline.send_desk import show_send
+    from volt_pipeline.door.jobs import at_work, run_send
+    from volt_pipeline.door.send_desk import show_send
 
     settings = environment.load()
-    _end(show_send(settings, run_send(settings)))
+    with at_work(settings):
+        _end(show_send(settings, run_send(settings)))
 
 
 @app.command("list")
 def list_(most: Most = 50) -> None:
     """What is not over: what needs a person first. Exit code 1 while a text is in doubt."""
-    from volt_pipeline.send_desk import show_list
+    from volt_pipeline.door.send_desk import show_list
 
     _end(show_list(environment.load(), most))
 
@@ -40,7 +41,7 @@ def list_(most: Most = 50) -> None:
 @app.command()
 def preview(most: Most = 50) -> None:
     """What waits, before it goes: segments, recipients, their local time, the cost. Asks nothing of Volt."""
-    from volt_pipeline.send_preview import show_preview
+    from volt_pipeline.door.send_preview import show_preview
 
     _end(show_preview(environment.load(), most))
 
@@ -53,7 +54,7 @@ def resolve(
     why: Annotated[str, typer.Option("--why", help="For the record.")] = "",
 ) -> None:
     """Say what is known of a text in doubt and what is not; decide it with --retry or --abandon."""
-    from volt_pipeline.send_desk import resolve as decide
+    from volt_pipeline.door.send_desk import resolve as decide
 
     if retry and abandon:
         raise SettingsError("--retry and --abandon exclude each other: give one.")
@@ -64,7 +65,7 @@ def resolve(
 @app.command()
 def cancel(intent_id: IntentId) -> None:
     """Take back an intent that is queued or held."""
-    from volt_pipeline.send_desk import cancel as take_back
+    from volt_pipeline.door.send_desk import cancel as take_back
 
     _end(take_back(environment.load(), intent_id))
 
@@ -75,7 +76,7 @@ def kill_switch(
     why: Annotated[str, typer.Option("--why", help="For the record.")] = "",
 ) -> None:
     """Stop all sending from this warehouse, from the next text on, or let it go on."""
-    from volt_pipeline.send_desk import switch
+    from volt_pipeline.door.send_desk import switch
 
     if position not in ("on", "off"):
         raise SettingsError(f"The kill switch is on or off, not {position!r}.")

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable
 
 from volt_pipeline import settings as environment
-from volt_pipeline.console import headline, say, table
+from volt_pipeline.door.console import headline, say, table
 from volt_pipeline.settings import Settings, SettingsError
 from volt_pipeline.warehouse.erasure import Erasure, Person, find, forget, remains, remember, shown
 from volt_pipeline.workplace import warehouse

@@ -9,8 +9,8 @@ from typing import Any
 
 import psycopg
 
-from volt_pipeline.console import headline, say, table
-from volt_pipeline.send_desk import Row, ask, recipients
+from volt_pipeline.door.console import headline, say, table
+from volt_pipeline.door.send_desk import Row, ask, recipients
 from volt_pipeline.send_record import intent_of
 from volt_pipeline.sending.hours import local_time
 from volt_pipeline.sending.intents import Intent

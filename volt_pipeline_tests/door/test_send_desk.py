@@ -13,12 +13,12 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
-from volt_pipeline import console, send_desk
+from volt_pipeline.door import console, send_desk
+from volt_pipeline.door.send_desk import OutboxRefuses
+from volt_pipeline.door.send_preview import show_preview
 from volt_pipeline.sandbox import disturbances
 from volt_pipeline.sandbox.faults import Faults
 from volt_pipeline.sandbox.server import Sandbox, running
-from volt_pipeline.send_desk import OutboxRefuses
-from volt_pipeline.send_preview import show_preview
 from volt_pipeline.settings import Settings, SettingsError
 from volt_pipeline_tests.sendings import Hands, at_noon, course, intend, known, sent, stands, texted
 from volt_pipeline_tests.warehouse.loading import ask
@@ -27,7 +27,7 @@ with warnings.catch_warnings():
     warnings.filterwarnings("ignore", "'click", DeprecationWarning)  # what typer still uses of click's
     from typer.testing import CliRunner
 
-    from volt_pipeline.send_commands import app
+    from volt_pipeline.door.send_commands import app
 
 SECRET = "The code of the safe is 4711"
 

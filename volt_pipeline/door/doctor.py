@@ -12,7 +12,7 @@ from volt_pipeline.api.client import VoltClient
 from volt_pipeline.api.drift import Difference, drift
 from volt_pipeline.api.errors import ContractError
 from volt_pipeline.api.tokens import expires_at
-from volt_pipeline.console import out, say
+from volt_pipeline.door.console import out, say
 from volt_pipeline.errors import ExplainedError
 from volt_pipeline.extract.inbox import first_page
 from volt_pipeline.settings import Settings, SettingsError

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 from typing import Any
 
@@ -9,17 +10,15 @@ import psycopg
 
 from volt_pipeline import catalog
 from volt_pipeline import settings as environment
-from volt_pipeline.activate.planning import estimated, shown
-from volt_pipeline.console import complain, headline, say, table
-from volt_pipeline.jobs import JobEnd, run_push, run_sync
+from volt_pipeline.door.console import complain, headline, say, table
+from volt_pipeline.door.jobs import JobEnd, at_work, run_push, run_sync
 from volt_pipeline.picture import trust
 from volt_pipeline.picture.page import FILE, draw
-from volt_pipeline.push import KINDS
 from volt_pipeline.settings import Settings
 from volt_pipeline.warehouse.postgres import conninfo
 from volt_pipeline.warehouse.queries import query
 from volt_pipeline.warehouse.webhook_events import event_figures
-from volt_pipeline.workplace import sandbox, warehouse
+from volt_pipeline.workplace import warehouse
 
 _DEMO_QUESTION = """
 SELECT a.account_name AS store,
@@ -37,21 +36,35 @@ def _rows(url: str, statement: str, **parameters: Any) -> list[tuple[Any, ...]]:
         return connection.execute(statement, parameters or None).fetchall()
 
 
-def show_sync(settings: Settings, end: JobEnd) -> bool:
-    """The run's figures, and what failed. Gives whether all went well."""
+def show_sync(settings: Settings, end: JobEnd, *, since: float) -> bool:
+    """The run's figures, where the time went since then (`time.monotonic`), and what failed.
+
+    Gives whether all went well.
+    """
     with warehouse(settings) as url:
-        _show_run(url, end.run_id)
+        volt_seconds = _show_run(url, end.run_id)
+    parts = {"Volt": volt_seconds, "marts": end.dbt_seconds}
+    say("\n" + _times(time.monotonic() - since, {name: took for name, took in parts.items() if took is not None}))
     return _show_end(end)
 
 
-def _show_run(url: str, run_id: str) -> None:
+def _times(total: float, parts: dict[str, float]) -> str:
+    """What the parts took, and the rest: the fixed cost of a sync."""
+    shown = [f"{name} {took:.1f} s" for name, took in parts.items()]
+    shown.append(f"start and bookkeeping {max(total - sum(parts.values()), 0):.1f} s")
+    return f"Took {total:.1f} s: {', '.join(shown)}."
+
+
+def _show_run(url: str, run_id: str) -> float | None:
+    """The figures of a sync; gives how long it took to read Volt and write the raw tables, if it came to that."""
+    seconds: float | None = None
     for outcome, report in _rows(
         url, "SELECT outcome, report FROM volt_ops.runs WHERE run_id = %(run_id)s", run_id=run_id
     ):
         if report is None:
             continue
-        coverage = report["coverage"]
-        headline(f"Sync {outcome}: {sum(report['requests'].values())} requests in {report['seconds']:.1f} s")
+        coverage, seconds = report["coverage"], report["seconds"]
+        headline(f"Sync {outcome}: {sum(report['requests'].values())} requests in {seconds:.1f} s")
         table(
             ("table", "read", "written", "unchanged", "rejected", "held of Volt's total"),
             [
@@ -69,6 +82,7 @@ def _show_run(url: str, run_id: str) -> None:
         )
         if withheld := sum(c.get("withheld", 0) for c in report["tables"].values()):
             say(f"Left out, since they are of people who were forgotten: {withheld:,} rows.")
+    return seconds
 
 
 def _share(coverage: dict[str, Any] | None) -> str:
@@ -100,6 +114,9 @@ def _show_push_run(url: str, run_id: str) -> None:
 
 def show_plans(settings: Settings, end: JobEnd) -> bool:
     """The plans of a dry run: counts, cost, and the first rows, without the people in them."""
+    from volt_pipeline.activate.planning import estimated, shown
+    from volt_pipeline.push import KINDS
+
     with warehouse(settings) as url:
         for plan_id, export, counts, rows, _applied in _rows(url, query("plans_of_run"), run_id=end.run_id):
             headline(f"Plan {plan_id}: {export}")
@@ -177,8 +194,8 @@ def make_rejects_due(settings: Settings) -> int:
 def show_demo() -> bool:
     """Sync, push and sync again, on the sandbox and the embedded Postgres, whatever else is configured."""
     settings = environment.load(demo=True)
-    with sandbox(settings.home), warehouse(settings) as url:
-        say("The demo syncs an invented Volt (the sandbox) into an embedded Postgres under " + str(settings.home))
+    say("The demo syncs an invented Volt (the sandbox) into an embedded Postgres under " + str(settings.home))
+    with at_work(settings), warehouse(settings) as url:
         first = run_sync(settings, demo=True)
         _show_run(url, first.run_id)
         pushed = run_push(settings, demo=True)

@@ -1,4 +1,7 @@
-"""The one run path: the command line executes the Dagster jobs in process, on the same instance as the UI."""
+"""The one run path: the command line executes the Dagster jobs in process, on the same instance as the UI.
+
+Dagster is imported where it is needed, `at_work` above all: it takes a second, in which the servers can start.
+"""
 
 from __future__ import annotations
 
@@ -7,31 +10,46 @@ import os
 import re
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, redirect_stdout
+from contextlib import ExitStack, contextmanager, redirect_stdout
 from dataclasses import dataclass, field
+from importlib import import_module
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-import dagster as dg
-
-from volt_pipeline.console import progress
-from volt_pipeline.defs.location import build
-from volt_pipeline.defs.resources import Pipeline
+from volt_pipeline.door.console import progress
 from volt_pipeline.errors import ExplainedError
 from volt_pipeline.settings import Settings
-from volt_pipeline.workplace import workplace
+from volt_pipeline.workplace import local_servers, workplace
 
-_INSTANCE_SETTINGS = Path(__file__).parents[1] / "dagster.yaml"
+if TYPE_CHECKING:
+    import dagster as dg
+
+_INSTANCE_SETTINGS = Path(__file__).parents[2] / "dagster.yaml"
+DBT_STEP = "dbt_models"  # as defs/dbt.py names it
 
 
 @dataclass
 class JobEnd:
-    """How a job ended: its run, what each failed step said, and where (for --debug)."""
+    """How a job ended: its run, what each failed step said, and where (for --debug).
+
+    `dbt_seconds` is how long the marts took, None where they were left out.
+    """
 
     run_id: str
     well: bool
     failures: list[str] = field(default_factory=list)
     traces: list[str] = field(default_factory=list)
+    dbt_seconds: float | None = None
+
+
+@contextmanager
+def at_work(settings: Settings) -> Iterator[None]:
+    """What jobs need is there for the block: the local servers, which are not stopped before all is told, and Dagster.
+
+    Raises what keeps a server from starting.
+    """
+    with local_servers(settings, meanwhile=lambda: import_module("volt_pipeline.defs.location")):
+        yield
 
 
 def run_sync(
@@ -62,6 +80,9 @@ def run_send(settings: Settings) -> JobEnd:
 
 
 def _run(settings: Settings, job: str, config: dict[str, Any], *, with_dbt: bool, demo: bool) -> JobEnd:
+    from volt_pipeline.defs.location import build
+    from volt_pipeline.defs.resources import Pipeline
+
     quiet = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
     with ExitStack() as stack:
         stack.enter_context(workplace(settings))  # up for the whole job, not for each step
@@ -73,15 +94,22 @@ def _run(settings: Settings, job: str, config: dict[str, Any], *, with_dbt: bool
         result = definitions.resolve_job_def(job).execute_in_process(
             run_config={**config, **quiet}, instance=instance, raise_on_error=False
         )
-    failures = [
-        event.step_failure_data for event in result.all_events if event.event_type is dg.DagsterEventType.STEP_FAILURE
-    ]
+        dbt_seconds = step_seconds(instance, result.run_id, DBT_STEP)
+    failures = [event.step_failure_data for event in result.all_events if event.is_step_failure]
     traces = [failure.error.to_string() for failure in failures if failure.error]
-    return JobEnd(result.run_id, result.success, list(map(_words, failures)), traces)
+    return JobEnd(result.run_id, result.success, list(map(_words, failures)), traces, dbt_seconds)
+
+
+def step_seconds(instance: dg.DagsterInstance, run_id: str, step: str) -> float | None:
+    """How long a step took; None where it was not taken, or did not end."""
+    times = [(each.start_time, each.end_time) for each in instance.get_run_step_stats(run_id, [step])]
+    return next((end - start for start, end in times if start and end), None)
 
 
 def open_instance(settings: Settings) -> dg.DagsterInstance:
     """Dagster's instance: DAGSTER_HOME, or VOLT_HOME/dagster with this project's dagster.yaml."""
+    import dagster as dg
+
     logging.getLogger("alembic").setLevel(logging.WARNING)
     if "DAGSTER_HOME" not in os.environ:
         home = settings.dagster_home

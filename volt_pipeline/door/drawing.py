@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psycopg
 
-from volt_pipeline.console import say
+from volt_pipeline.door.console import say
 from volt_pipeline.picture.page import FILE, draw
 from volt_pipeline.settings import Settings
 from volt_pipeline.warehouse.postgres import conninfo

@@ -19,7 +19,7 @@ def serve(
     port: Annotated[int, typer.Option(help="0 takes a free one.")] = 8030,
 ) -> None:
     """Receive events at POST /volt and keep them in volt_ops.webhook_events; until it is told to stop."""
-    from volt_pipeline.console import say
+    from volt_pipeline.door.console import say
     from volt_pipeline.reception import receive
     from volt_pipeline.webhooks.keys import load_keys
     from volt_pipeline.workplace import warehouse
@@ -44,8 +44,8 @@ def serve(
 @app.command()
 def register(url: Annotated[str, typer.Argument(help="Where the receiver is reached, https://…/volt.")]) -> None:
     """Have Volt post events to a URL; a URL that is registered already is left as it is."""
-    from volt_pipeline.console import say
     from volt_pipeline.defs.resources import Pipeline
+    from volt_pipeline.door.console import say
 
     done = Pipeline().register_webhook(url)
     state = "is registered now" if done.is_new else "was registered already"
@@ -58,8 +58,8 @@ def register(url: Annotated[str, typer.Argument(help="Where the receiver is reac
 @app.command("list")
 def list_() -> None:
     """The webhooks that Volt holds."""
-    from volt_pipeline.console import say, table
     from volt_pipeline.defs.resources import Pipeline
+    from volt_pipeline.door.console import say, table
     from volt_pipeline.registration import list_webhooks
 
     found = Pipeline().ask(list_webhooks)
@@ -72,8 +72,8 @@ def list_() -> None:
 @app.command()
 def delete(webhook_id: Annotated[str, typer.Argument(metavar="ID", help="As `webhooks list` shows it.")]) -> None:
     """Have Volt forget a webhook."""
-    from volt_pipeline.console import say
     from volt_pipeline.defs.resources import Pipeline
+    from volt_pipeline.door.console import say
 
     gone = Pipeline().delete_webhook(webhook_id)
     say(f"Webhook {gone.id} ({gone.url}) is deleted.")

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import getpass
 import os
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import psycopg
 from psycopg.rows import dict_row
 
 from volt_pipeline.api.redaction import redact
-from volt_pipeline.console import complain, headline, say, table
+from volt_pipeline.door.console import complain, headline, say, table
+from volt_pipeline.door.jobs import JobEnd
 from volt_pipeline.errors import ExplainedError
 from volt_pipeline.send_record import intent_of
 from volt_pipeline.sending.intents import Intent
@@ -21,9 +22,6 @@ from volt_pipeline.settings import Settings
 from volt_pipeline.warehouse.postgres import conninfo
 from volt_pipeline.warehouse.queries import query
 from volt_pipeline.workplace import warehouse
-
-if TYPE_CHECKING:
-    from volt_pipeline.jobs import JobEnd  # importing it brings Dagster in, which takes seconds
 
 OPEN = ("needs_person", "unknown", "attempting", "queued", "held")
 Row = dict[str, Any]
