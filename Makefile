@@ -5,9 +5,9 @@ BIN := .venv/bin
 READY := .venv/.ready
 UV_VERSION := 0.13.9
 PORT ?= 3000
-BENCH ?= sync push webhooks marts
+BENCH ?= sync push webhooks marts pacing start
 
-.PHONY: demo test bench lint dev setup lock clean
+.PHONY: demo test bench lint dev setup setup-deploy lock clean
 
 demo: setup                                  ## sync an invented Volt into an embedded Postgres, and show it
 	$(BIN)/python -m volt_pipeline demo
@@ -48,9 +48,16 @@ $(READY): requirements.lock pyproject.toml
 	@$(BIN)/python -m pip install --quiet --no-deps --no-build-isolation --editable .
 	@touch $(READY)
 
+setup-deploy: setup                          ## and what a cluster's image holds beside that (deploy/Dockerfile)
+	@$(BIN)/uv pip install --quiet --system-certs --python $(BIN)/python --require-hashes -r deploy/requirements.lock \
+		|| $(BIN)/python -m pip install --quiet --no-deps --require-hashes -r deploy/requirements.lock
+
 lock: setup                                  ## pin the dependencies of pyproject.toml again
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
-		--extra dev --upgrade pyproject.toml -o requirements.lock
+		--extra dev --extra celery --upgrade pyproject.toml -o requirements.lock
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url \
+		--extra celery --extra kubernetes --constraint requirements.lock --upgrade pyproject.toml \
+		-o deploy/requirements.lock
 
 clean:                                       ## forget the virtual environment and the embedded data
 	rm -rf .venv .volt

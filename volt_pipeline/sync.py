@@ -49,8 +49,9 @@ async def sync(
     full: bool = False,
     workers: int = 16,
     observe: Observer = silent,
+    measure: bool = True,
 ) -> SyncReport:
-    """Bring `tables` up to date for the accounts with these primary phones.
+    """Bring `tables` up to date for the accounts with these primary phones; `measure` the coverage of all that is held.
 
     The warehouse must be prepared (`warehouse.postgres.prepare`). Raises UnknownAccount, VoltError,
     TokenSeesNothing, WarehouseError, some of them in groups (`first_cause`); what was committed before stands, and the
@@ -67,9 +68,26 @@ async def sync(
         arrivals = await _identified(loader, [task.result() for task in tasks])
         with _garbage_collected_seldom():
             await _read(reader, arrivals, tables, workers)
-        report.coverage = {stream: Coverage(*rest) for stream, *rest in await loader.fetch("coverage", {})}
-        ((report.oldest_contact_reading,),) = await loader.fetch("oldest_contact_reading", {})
+        if measure:
+            report.coverage = {stream: Coverage(*rest) for stream, *rest in await loader.fetch("coverage", {})}
+            ((report.oldest_contact_reading,),) = await loader.fetch("oldest_contact_reading", {})
     return report
+
+
+async def introduce(volt: VoltClient, warehouse_url: str, phones: Sequence[str], *, run_id: str) -> None:
+    """Learn which account each of our primary phones is, where that is not held: one request each, once for ever.
+
+    A sync of one account needs it to know a text between two of ours for what it is. What Volt does not answer here is
+    left to that account's own sync. Raises WarehouseError.
+    """
+    loader = Loader(warehouse_url, run_id, Leases((), run_id))
+    async with loader.open():
+        known = dict(await loader.fetch("account_numbers", {}))
+        asked = (_arrive(volt, phone) for phone in sorted(set(phones) - known.keys()))
+        met = await asyncio.gather(*asked, return_exceptions=True)
+        accounts = [each[1] for each in met if not isinstance(each, BaseException) and each[1]]
+        if accounts:
+            await _introduce(Reader(volt, WarehouseStore(loader), silent), accounts)
 
 
 @contextmanager

@@ -6,7 +6,7 @@ import dagster as dg
 from pydantic import Field
 
 from volt_pipeline import catalog
-from volt_pipeline.defs.resources import Pipeline
+from volt_pipeline.defs.resources import VOLT_POOL, Pipeline
 from volt_pipeline.report import SyncReport
 from volt_pipeline.warehouse.tables import columns_of, history_columns
 from volt_pipeline.warehouse.transaction import Counts
@@ -59,7 +59,7 @@ RAW = [
 ]
 
 
-@dg.multi_asset(specs=RAW, can_subset=True, name="volt_raw")
+@dg.multi_asset(specs=RAW, can_subset=True, name="volt_raw", pool=VOLT_POOL)
 def volt_raw(
     context: dg.AssetExecutionContext, config: SyncConfig, pipeline: dg.ResourceParam[Pipeline]
 ) -> Iterator[dg.MaterializeResult[None]]:

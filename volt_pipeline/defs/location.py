@@ -9,6 +9,7 @@ from volt_pipeline.defs.activation import ACTIVATION, push_checks, push_job
 from volt_pipeline.defs.assets import QUERIES, RAW, volt_raw
 from volt_pipeline.defs.checks import volt_raw_checks
 from volt_pipeline.defs.drift import drift_job, schema_drift
+from volt_pipeline.defs.fan_out import marts_job, marts_sensor
 from volt_pipeline.defs.picture import build_report
 from volt_pipeline.defs.resources import Pipeline
 from volt_pipeline.defs.schedules import (
@@ -42,9 +43,9 @@ def build(pipeline: Pipeline | None = None, *, with_dbt: bool = True) -> dg.Defi
     return dg.Definitions(
         assets=assets,
         asset_checks=checks,
-        jobs=[sync_job, refresh_job, push_job, send_job, drift_job, *WEBHOOK_JOBS],
+        jobs=[sync_job, refresh_job, marts_job, push_job, send_job, drift_job, *WEBHOOK_JOBS],
         schedules=[sync_schedule, push_schedule, send_schedule, drift_schedule],
-        sensors=[webhook_sensor],
+        sensors=[webhook_sensor, marts_sensor],
         resources=resources,
         executor=dg.in_process_executor,
     )

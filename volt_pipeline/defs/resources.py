@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable, Collection, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import psycopg
 
@@ -12,21 +12,25 @@ from volt_pipeline import settings as environment
 from volt_pipeline.activate.guard import Guard
 from volt_pipeline.api.client import VoltClient
 from volt_pipeline.extract.reader import Observer
-from volt_pipeline.push import plan, push
 from volt_pipeline.refresh import RefreshReport, refresh
 from volt_pipeline.registration import Registered, Webhook, delete, register
 from volt_pipeline.report import PushReport, SyncReport
 from volt_pipeline.send import SendReport, send, standing
 from volt_pipeline.sending.permission import Limits
-from volt_pipeline.sync import TABLES, first_cause, silent, sync
+from volt_pipeline.sync import TABLES, first_cause, introduce, silent, sync
 from volt_pipeline.warehouse.postgres import conninfo
-from volt_pipeline.warehouse.pushes import PushVerdict, find_plan, push_verdicts
 from volt_pipeline.warehouse.queries import query
 from volt_pipeline.warehouse.webhook_events import event_figures, has_news
 from volt_pipeline.workplace import Workplace, warehouse, workplace
 
+if TYPE_CHECKING:
+    from volt_pipeline.warehouse.pushes import PushVerdict
+
+# Pushes are planned by pandas, which is imported only where a push is meant: it takes half as long as Dagster.
+
 Report = TypeVar("Report")
 _REFRESH_REQUESTS = 4  # in flight for news: a sync may be at work beside them
+VOLT_POOL = "volt_api"  # of the steps that ask Volt: an instance may limit how many do at once (docs/scaling.md)
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,11 @@ class Pipeline:
         with warehouse(settings) as url:
             yield Workplace(settings, "", "", url, ())
 
+    def fan_out(self) -> tuple[str, ...]:
+        """The accounts that get a run each; none where one run reads them all."""
+        settings = environment.load(demo=self.demo)
+        return settings.accounts if settings.fan_out else ()
+
     def rejects_of(self, run_id: str) -> list[tuple[str, str, int]]:
         """(stream, reason, count) of what this run could not store or read."""
         with self.open_warehouse() as place, psycopg.connect(conninfo(place.warehouse_url)) as connection:
@@ -67,6 +76,9 @@ class Pipeline:
 
         async def work(place: Workplace, volt: VoltClient) -> SyncReport:
             workers = place.settings.concurrency
+            is_one_of_many = place.settings.fan_out and bool(accounts)
+            if is_one_of_many:
+                await introduce(volt, place.warehouse_url, place.settings.accounts, run_id=run_id)
             return await sync(
                 volt,
                 place.warehouse_url,
@@ -76,12 +88,15 @@ class Pipeline:
                 full=full,
                 workers=workers,
                 observe=self.observe,
+                measure=not is_one_of_many,  # once, by the checks of marts_job
             )
 
         return self._asked_of_volt(accounts, work)
 
     def plan(self, run_id: str, export: str, accounts: Collection[str] = ()) -> PushReport:
         """Plan the push of one export; see `volt_pipeline.push.plan`."""
+        from volt_pipeline.push import plan
+
         with self.open(accounts) as place:
             return plan(place.warehouse_url, place.phones, export, run_id=run_id)
 
@@ -96,6 +111,7 @@ class Pipeline:
         permitted: int | None = None,
     ) -> PushReport:
         """Push one export; see `volt_pipeline.push.push`."""
+        from volt_pipeline.push import push
 
         async def work(place: Workplace, volt: VoltClient) -> PushReport:
             settings = place.settings
@@ -115,11 +131,15 @@ class Pipeline:
 
     def planned_export(self, plan_id: str) -> str:
         """Which export a stored plan is of."""
+        from volt_pipeline.warehouse.pushes import find_plan
+
         with self.open_warehouse() as place:
             return find_plan(place.warehouse_url, plan_id).export
 
-    def push_verdicts(self, run_id: str | None = None) -> list[PushVerdict]:
+    def push_verdicts(self, run_id: str | None = None) -> "list[PushVerdict]":
         """How the pushes of a run ended; without a run, the last push of each export."""
+        from volt_pipeline.warehouse.pushes import push_verdicts
+
         with self.open_warehouse() as place:
             return push_verdicts(place.warehouse_url, run_id)
 

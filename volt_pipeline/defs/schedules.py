@@ -6,7 +6,10 @@ import dagster as dg
 
 from volt_pipeline.defs.activation import push_job
 from volt_pipeline.defs.drift import drift_job
+from volt_pipeline.defs.fan_out import UNFINISHED, account_runs
+from volt_pipeline.defs.resources import Pipeline
 from volt_pipeline.defs.sending import send_job
+from volt_pipeline.errors import ExplainedError
 
 EVERYTHING = dg.AssetSelection.all()
 
@@ -19,14 +22,6 @@ refresh_job = dg.define_asset_job(
     config={"ops": {"volt_raw": {"config": {"full": True}}}},
     description="The same, with everything read again.",
 )
-
-UNFINISHED = [
-    dg.DagsterRunStatus.QUEUED,
-    dg.DagsterRunStatus.NOT_STARTED,
-    dg.DagsterRunStatus.STARTING,
-    dg.DagsterRunStatus.STARTED,
-    dg.DagsterRunStatus.CANCELING,
-]
 
 
 def _unless_running(context: dg.ScheduleEvaluationContext, *jobs: str) -> Iterator[dg.RunRequest | dg.SkipReason]:
@@ -44,9 +39,18 @@ def _unless_running(context: dg.ScheduleEvaluationContext, *jobs: str) -> Iterat
     cron_schedule="*/15 * * * *",
     default_status=dg.DefaultScheduleStatus.RUNNING,
 )
-def sync_schedule(context: dg.ScheduleEvaluationContext) -> Iterator[dg.RunRequest | dg.SkipReason]:
-    """Every 15 minutes, unless a sync is still at work."""
-    yield from _unless_running(context, "sync_job", "refresh_job")
+def sync_schedule(
+    context: dg.ScheduleEvaluationContext, pipeline: dg.ResourceParam[Pipeline]
+) -> Iterator[dg.RunRequest | dg.SkipReason]:
+    """Every 15 minutes, unless a sync is still at work; with VOLT_FAN_OUT=accounts a run for each account."""
+    try:
+        phones = pipeline.fan_out()
+    except ExplainedError:  # the run will say it, in red
+        phones = ()
+    if phones:
+        yield from account_runs(context.instance, phones)
+    else:
+        yield from _unless_running(context, "sync_job", "refresh_job", "marts_job")
 
 
 drift_schedule = dg.ScheduleDefinition(

@@ -11,8 +11,8 @@ from datetime import UTC, datetime, timedelta
 import dagster as dg
 from pydantic import Field
 
+from volt_pipeline.defs.fan_out import UNFINISHED
 from volt_pipeline.defs.resources import Pipeline
-from volt_pipeline.defs.schedules import UNFINISHED
 from volt_pipeline.errors import ExplainedError
 from volt_pipeline.refresh import RefreshReport
 

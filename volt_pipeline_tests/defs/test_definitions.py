@@ -14,8 +14,11 @@ import pytest
 from volt_pipeline import catalog
 from volt_pipeline.defs.assets import raw_key
 from volt_pipeline.defs.checks import volt_raw_checks
+from volt_pipeline.defs.fan_out import marts_job
 from volt_pipeline.defs.location import build
 from volt_pipeline.defs.picture import REPORT_KEY
+from volt_pipeline.defs.schedules import sync_job
+from volt_pipeline.door.jobs import DBT_STEP
 from volt_pipeline.warehouse.postgres import conninfo
 
 ROOT = Path(__file__).parents[2]
@@ -30,8 +33,8 @@ volt_marts: account_daily accounts consent_events contacts conversations list_me
 volt_marts: responses sessions wave_replies waves
 volt_ops: pushes verdict webhook_events
 volt_staging: account_holidays account_hours account_zones consent_keywords demo_crm_contacts demo_crm_lists
-volt_staging: failure_reasons int_contact_by_phone int_message_directions int_messages int_own_numbers message_rates
-volt_staging: int_webhook_hints stg_volt_ops__webhook_events
+volt_staging: failure_reasons int_contact_by_phone int_conversation_totals int_message_directions int_messages
+volt_staging: int_own_numbers int_webhook_hints message_rates stg_volt_ops__webhook_events
 volt_staging: stg_volt__account_numbers stg_volt__accounts stg_volt__contact_changes stg_volt__contact_lists
 volt_staging: stg_volt__contacts stg_volt__conversations stg_volt__inbox_items stg_volt__list_sizes stg_volt__lists
 volt_staging: stg_volt__message_statuses stg_volt__messages stg_volt__organizations stg_volt__wave_lists
@@ -105,6 +108,7 @@ def test_the_jobs_and_what_they_make(location: dg.Definitions, parents: dict[dg.
         assert location.resolve_job_def(name).asset_layer.selected_asset_keys == made
     jobs = {job.name for job in location.resolve_all_job_defs()} - {"__ASSET_JOB", "sync_job", "refresh_job"}
     assert {name: set(location.resolve_job_def(name).graph.node_dict) for name in jobs} == {
+        "marts_job": {"dbt_models", "volt__report", "volt_raw_checks"},
         "push_job": {"plan", "push_contacts", "push_lists", "verify"},
         "send_job": {"send_outbox"},
         "drift_job": {"schema_drift"},
@@ -137,7 +141,20 @@ def test_the_sensors(location: dg.Definitions) -> None:
         sensor.name: (sensor.minimum_interval_seconds, sensor.job_name, sensor.default_status)
         for sensor in location.get_repository_def().sensor_defs
     }
-    assert sensors == {"webhook_sensor": (5, "webhook_job", dg.DefaultSensorStatus.RUNNING)}
+    assert sensors == {
+        "webhook_sensor": (5, "webhook_job", dg.DefaultSensorStatus.RUNNING),
+        "marts_sensor": (30, "marts_job", dg.DefaultSensorStatus.RUNNING),
+    }
+
+
+def test_the_marts_job_makes_what_a_sync_makes_of_its_raw_tables(location: dg.Definitions) -> None:
+    """And it checks them, as a sync does."""
+    whole, marts = (location.resolve_job_def(name).asset_layer for name in ("sync_job", "marts_job"))
+    raw = {raw_key(table) for table in catalog.QUERIES}
+    assert whole.selected_asset_keys - marts.selected_asset_keys == raw | {dg.AssetKey(["volt_ops", "verdict"])}
+    checks = marts_job.selection.resolve_checks(location.resolve_asset_graph())
+    assert checks == sync_job.selection.resolve_checks(location.resolve_asset_graph())
+    assert volt_raw_checks.check_keys <= checks
 
 
 def test_the_resources(location: dg.Definitions) -> None:
@@ -214,3 +231,8 @@ def test_dagster_loads_the_workspace_with_an_empty_environment(home: Path, tmp_p
     )
     assert done.returncode == 0, done.stderr
     assert "Validation successful for code location volt_pipeline." in done.stdout + done.stderr
+
+
+def test_the_command_line_knows_which_step_is_dbt(location: dg.Definitions) -> None:
+    """It tells how long that one took."""
+    assert DBT_STEP in {node.name for node in location.resolve_job_def("sync_job").nodes}

@@ -14,6 +14,7 @@ import pytest
 from volt_pipeline import catalog
 from volt_pipeline.defs.checks import CHECKS
 from volt_pipeline.defs.location import build
+from volt_pipeline.defs.resources import Pipeline
 from volt_pipeline.sandbox.server import Sandbox, running
 from volt_pipeline.sandbox.world import World
 from volt_pipeline.warehouse.embedded import EmbeddedPostgres
@@ -186,7 +187,7 @@ def test_a_message_that_cannot_be_stored_turns_the_run_red_and_spoils_nothing(
 
 def test_a_schedule_waits_for_the_run_before(location: dg.Definitions, instance: dg.DagsterInstance) -> None:
     def tick(schedule: str) -> tuple[int, str | None]:
-        with dg.build_schedule_context(instance=instance, repository_def=location.get_repository_def()) as context:
+        with dg.build_schedule_context(instance=instance, resources={"pipeline": Pipeline()}) as context:
             data = location.resolve_schedule_def(schedule).evaluate_tick(context)
             return len(data.run_requests or ()), data.skip_message
 
