@@ -30,7 +30,7 @@ def building(url: str) -> Iterator[None]:
         try:
             yield
         finally:
-            renew_access(url)  # dbt drops the masked views of the tables that it replaces
+            renew_access(url)  # a mart that is new, or was edited, has no masked view yet
             clear(connection)
 
 

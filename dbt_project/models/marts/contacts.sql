@@ -10,13 +10,6 @@ contacts as (
 
 ),
 
-messages as (
-
-    select * from {{ ref('messages') }}
-    where conversation_id is not null
-
-),
-
 consent_now as (
 
     select * from {{ ref('consent_events') }}
@@ -26,15 +19,7 @@ consent_now as (
 
 texted as (
 
-    select
-        conversation_id,
-        count(*) filter (where direction = 'inbound') as inbound,
-        count(*) filter (where direction = 'outbound') as outbound,
-        count(*) filter (where direction = 'outbound' and lower(status) = 'delivered') as delivered,
-        max(coalesce(sent_at, confirmed_at, first_seen_at))
-            filter (where is_possible_opt_out) as possible_opt_out_at
-    from messages
-    group by conversation_id
+    select * from {{ ref('int_conversation_totals') }}
 
 )
 

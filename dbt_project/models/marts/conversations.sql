@@ -1,9 +1,8 @@
 with
 
-messages as (
+held as (
 
-    select * from {{ ref('messages') }}
-    where conversation_id is not null
+    select * from {{ ref('int_conversation_totals') }}
 
 ),
 
@@ -35,24 +34,6 @@ contacts as (
 
 ),
 
-held as (
-
-    select
-        conversation_id,
-        min(account_id) as account_id,
-        min(contact_phone) as contact_phone,
-        min(sent_at) as first_message_at,
-        max(sent_at) as last_message_at,
-        max(sent_at) filter (where direction = 'inbound') as last_inbound_at,
-        max(sent_at) filter (where direction = 'outbound') as last_outbound_at,
-        count(*) filter (where direction = 'inbound') as inbound,
-        count(*) filter (where direction = 'outbound') as outbound,
-        sum(volt_ids) as messages_held
-    from messages
-    group by conversation_id
-
-),
-
 -- A conversation may be known from its messages, from a walk, or so far from the inbox alone.
 known as (
 
@@ -81,10 +62,10 @@ select
     coalesce(held.inbound, 0) as inbound,
     coalesce(held.outbound, 0) as outbound,
     inbox_items.is_unread,
-    coalesce(held.messages_held, 0)::bigint as messages_held,
+    coalesce(held.volt_ids, 0) as messages_held,
     conversations.messages_total,
     round(
-        coalesce(held.messages_held, 0) / nullif(conversations.messages_total, 0)::numeric,
+        coalesce(held.volt_ids, 0) / nullif(conversations.messages_total, 0)::numeric,
         4
     ) as coverage
 from known

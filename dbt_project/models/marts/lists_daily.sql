@@ -42,20 +42,58 @@ ended as (
 
 ),
 
+members as (
+
+    select * from {{ ref('list_members') }}
+    where
+        left_at is null
+        or left_at > joined_at
+
+),
+
+-- Who was on a list is counted in one walk through time: one more for who joins, one less for who leaves.
+moved as (
+
+    select
+        list_id,
+        cast(null as date) as day,
+        joined_at as moment,
+        1 as step
+    from members
+
+    union all
+
+    select
+        list_id,
+        null,
+        left_at,
+        -1
+    from members
+    where left_at is not null
+
+    union all
+
+    select
+        list_id,
+        day,
+        ends_at,
+        0
+    from ended
+
+),
+
+-- Who joins or leaves in the instant in which a day ends does so on the next.
 seen as (
 
     select
-        ended.list_id,
-        ended.day,
-        count(*) as members_seen
-    from ended
-    inner join {{ ref('list_members') }} as members
-        on ended.list_id = members.list_id
-        and members.joined_at < ended.ends_at
-        and (members.left_at is null or members.left_at >= ended.ends_at)
-    group by
-        ended.list_id,
-        ended.day
+        list_id,
+        day,
+        sum(step) over (
+            partition by list_id
+            order by moment, day is null
+            rows unbounded preceding
+        ) as members_seen
+    from moved
 
 )
 

@@ -1,5 +1,8 @@
-{{ config(materialized='incremental', incremental_strategy='by_carrier', on_schema_change='append_new_columns') }}
-{%- set on_itself = builds_on_itself(['carrier_hash', 'source_hash', 'volt_contact_id']) %}
+{{ config(incremental_strategy='by_carrier') }}
+-- An incremental run alone reads these, which dbt is to know beforehand.
+-- depends_on: {{ ref('stg_volt__contacts') }}
+-- depends_on: {{ ref('int_contact_by_phone') }}
+-- depends_on: {{ ref('int_messages') }}
 
 with
 
@@ -9,35 +12,40 @@ accounts as (
 
 ),
 
-number_owners as (
+-- (None of what follows is kept by the plan, which could not be parallel then.)
+number_owners as not materialized (
 
     select
-        phone_number,
-        string_agg(account_id, '|' order by account_id) as owners
-    from {{ ref('int_own_numbers') }}
-    group by phone_number
-
-),
-
-reading as (
-
-    select {{ reading_hash(model.raw_code) }} as reading_hash
+        own_numbers.phone_number,
+        string_agg(own_numbers.account_id || ' ' || accounts.time_zone, '|' order by own_numbers.account_id) as owners
+    from {{ ref('int_own_numbers') }} as own_numbers
+    inner join {{ ref('accounts') }} as accounts
+        on own_numbers.account_id = accounts.account_id
+    group by own_numbers.phone_number
 
 ),
 
 -- What each carrier message is made of today (macros/incremental_messages.sql).
-sources as (
+sources as not materialized (
 
     select
         raw.carrier_hash,
         bit_xor(
             hash_record_extended(
-                row(raw.row_hash, sender.owners, recipient.owners, other.owners, hints.direction),
-                reading.reading_hash
+                row(
+                    raw.row_hash,
+                    accounts.time_zone,
+                    sender.owners,
+                    recipient.owners,
+                    other.owners,
+                    hints.direction
+                ),
+                {{ reading_hash() }}
             )
         ) as source_hash
     from {{ ref('stg_volt__messages') }} as raw
-    cross join reading
+    left join {{ ref('accounts') }} as accounts
+        on raw.account_id = accounts.account_id
     left join number_owners as sender
         on raw.from_number = sender.phone_number
     left join number_owners as recipient
@@ -50,7 +58,7 @@ sources as (
 
 ),
 
-{% if on_itself -%}
+{% if is_incremental() -%}
 live_contacts as (
 
     select contact_id from {{ ref('stg_volt__contacts') }}
@@ -64,9 +72,9 @@ contacts_by_phone as (
 
 ),
 
--- What is new, differs or is gone. Contacts change hands and accounts move to other zones without any change of the
--- message: that is seen by what the held row would say today.
-due as (
+-- What is new, differs or is gone. Contacts change hands without any change of the message: that is seen by what the held
+-- row would say today.
+due as materialized (
 
     select
         coalesce(sources.carrier_hash, held.carrier_hash) as carrier_hash,
@@ -79,22 +87,31 @@ due as (
     left join contacts_by_phone
         on held.account_id = contacts_by_phone.account_id
         and held.contact_phone = contacts_by_phone.contact_phone
-    left join accounts
-        on held.account_id = accounts.account_id
     where
         held.source_hash is distinct from sources.source_hash
         or held.contact_id is distinct from
         coalesce(live_contacts.contact_id, contacts_by_phone.contact_id, held.volt_contact_id)
-        or held.sent_local is distinct from {{ local_time('held.sent_at', 'accounts.time_zone') }}
-        or (held.sent_at is null and held.local_day is distinct from {{ local_day('held', 'accounts.time_zone') }})
     group by coalesce(sources.carrier_hash, held.carrier_hash)
 
 ),
 
+due_ids as materialized (
+
+    select message_id from {{ ref('stg_volt__messages') }}
+    where carrier_hash in (select carrier_hash from due)
+
+),
+
+-- (Looked up one by one: a join would work out all columns of all messages first.)
 raw_messages as materialized (
 
-    select * from {{ ref('stg_volt__messages') }}
-    where carrier_hash in (select carrier_hash from due)
+    select raw.*
+    from due_ids
+    cross join lateral (
+        select * from {{ ref('stg_volt__messages') }} as found
+        where found.message_id = due_ids.message_id
+        offset 0
+    ) as raw
 
 ),
 
@@ -130,7 +147,7 @@ messages as (
         sided_messages.*,
         due.carrier_hash,
         due.source_hash
-    from {{ 'due left join sided_messages' if on_itself else 'sided_messages left join due' }}
+    from {{ 'due left join sided_messages' if is_incremental() else 'sided_messages left join due' }}
         on due.carrier_hash = hashtextextended(coalesce(sided_messages.legacy_id, sided_messages.message_id), 0)
 
 ),

@@ -1,11 +1,23 @@
 -- Who answered whom: waves, failed texts and whatever comes within 10 seconds (auto-replies) answer nobody and do not
 -- part a turn from what follows; business minutes are read off a calendar that counts the open seconds of each
 -- account from day to day.
+{{ config(incremental_strategy='by_conversation') }}
+
 with
 
 accounts as (
 
     select * from {{ ref('accounts') }}
+
+),
+
+due as (
+
+    {{ due_conversations('last_inbound_at is not null', settings=[
+        ref('account_hours'),
+        ref('account_holidays'),
+        '(select account_id, primary_phone, time_zone from ' ~ ref('accounts') ~ ')',
+    ]) | indent(4) }}
 
 ),
 
@@ -19,9 +31,7 @@ spoken as (
         direction = 'inbound' as is_inbound,
         keyword is not null as is_keyword,
         sent_at
-    from {{ ref('messages') }}
-    where
-        conversation_id is not null
+    from {{ messages_of_due() }}
         and sent_at is not null
         and (
             direction = 'inbound'
@@ -175,30 +185,49 @@ calendar as (
         sum(open_seconds) over (partition by account_id order by day) - open_seconds as seconds_before
     from measured
 
+),
+
+responses as (
+
+    select
+        turns.conversation_id,
+        turns.account_id,
+        turns.contact_phone,
+        turns.asked_at,
+        turns.answered_at,
+        round(extract(epoch from turns.answered_at - turns.asked_at)::numeric / 60, 2) as clock_minutes,
+        round(
+            (
+                {{ open_seconds_until('answer', 'turns.answered_at') }}
+                - {{ open_seconds_until('question', 'turns.asked_at') }}
+            )::numeric / 60,
+            2
+        ) as business_minutes,
+        turns.session_id,
+        row_number() over (partition by turns.session_id order by turns.asked_at, turns.turn) = 1 as is_first_in_session,
+        turns.inbound,
+        turns.is_keyword_only
+    from local_turns as turns
+    left join calendar as question
+        on turns.account_id = question.account_id
+        and turns.asked_on = question.day
+    left join calendar as answer
+        on turns.account_id = answer.account_id
+        and turns.answered_on = answer.day
+
 )
 
 select
-    turns.conversation_id,
-    turns.account_id,
-    turns.contact_phone,
-    turns.asked_at,
-    turns.answered_at,
-    round(extract(epoch from turns.answered_at - turns.asked_at)::numeric / 60, 2) as clock_minutes,
-    round(
-        (
-            {{ open_seconds_until('answer', 'turns.answered_at') }}
-            - {{ open_seconds_until('question', 'turns.asked_at') }}
-        )::numeric / 60,
-        2
-    ) as business_minutes,
-    turns.session_id,
-    row_number() over (partition by turns.session_id order by turns.asked_at, turns.turn) = 1 as is_first_in_session,
-    turns.inbound,
-    turns.is_keyword_only
-from local_turns as turns
-left join calendar as question
-    on turns.account_id = question.account_id
-    and turns.asked_on = question.day
-left join calendar as answer
-    on turns.account_id = answer.account_id
-    and turns.answered_on = answer.day
+    conversation_id,
+    responses.account_id,
+    responses.contact_phone,
+    responses.asked_at,
+    responses.answered_at,
+    responses.clock_minutes,
+    responses.business_minutes,
+    responses.session_id,
+    responses.is_first_in_session,
+    responses.inbound,
+    responses.is_keyword_only,
+    due.conversation_hash
+from {{ due_join('responses') }}

@@ -1,4 +1,12 @@
+{{ config(incremental_strategy='by_conversation') }}
+
 with
+
+due as (
+
+    {{ due_conversations('last_message_at is not null') | indent(4) }}
+
+),
 
 messages as (
 
@@ -9,9 +17,7 @@ messages as (
         direction,
         sender,
         sent_at
-    from {{ ref('messages') }}
-    where
-        conversation_id is not null
+    from {{ messages_of_due() }}
         and sent_at is not null
 
 ),
@@ -41,17 +47,34 @@ numbered as (
         ) as session_number
     from stepped
 
+),
+
+sessions as (
+
+    select
+        md5(conversation_id || '|' || max(message_id) filter (where is_start)) as session_id,
+        conversation_id,
+        min(account_id) as account_id,
+        min(sent_at) as started_at,
+        max(sent_at) as ended_at,
+        max(sender) filter (where is_start) as started_by,
+        count(*) filter (where direction = 'inbound') as inbound,
+        count(*) filter (where direction = 'outbound') as outbound,
+        count(*) as messages
+    from numbered
+    group by conversation_id, session_number
+
 )
 
 select
-    md5(conversation_id || '|' || max(message_id) filter (where is_start)) as session_id,
+    sessions.session_id,
     conversation_id,
-    min(account_id) as account_id,
-    min(sent_at) as started_at,
-    max(sent_at) as ended_at,
-    max(sender) filter (where is_start) as started_by,
-    count(*) filter (where direction = 'inbound') as inbound,
-    count(*) filter (where direction = 'outbound') as outbound,
-    count(*) as messages
-from numbered
-group by conversation_id, session_number
+    sessions.account_id,
+    sessions.started_at,
+    sessions.ended_at,
+    sessions.started_by,
+    sessions.inbound,
+    sessions.outbound,
+    sessions.messages,
+    due.conversation_hash
+from {{ due_join('sessions') }}
