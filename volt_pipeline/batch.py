@@ -5,6 +5,7 @@ Data only. `extract/` fills a `Batch`, `warehouse/` writes it in one transaction
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -108,6 +109,15 @@ class Batch:
         held = rows.get(key)
         if held is None or held[-1] <= row[-1]:
             rows[key] = row
+
+    def add_all(self, stream: Stream, rows: Sequence[Row]) -> None:
+        """Add rows of one answer."""
+        held = self.rows.setdefault(stream.name, {})
+        positions = stream.key_positions
+        for row in rows:
+            key = tuple([row[position] for position in positions])
+            if key not in held or held[key][-1] <= row[-1]:
+                held[key] = row
 
     def add_membership(self, contact_id: str, asked_at: datetime, list_ids: frozenset[str]) -> None:
         held = self.memberships.get(contact_id)

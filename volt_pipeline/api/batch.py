@@ -84,7 +84,10 @@ class Batch:
         failures: list[VoltError] = []
         try:
             async with asyncio.TaskGroup() as self._tasks:
-                self._start(range(len(self._items)))
+                if 0 < len(self._items) <= self._learned.size(self._operation):
+                    await self._ask(range(len(self._items)))  # nearly always: the answer is used while it is at hand
+                else:
+                    self._start(range(len(self._items)))
         except* VoltError as group:
             failures = _leaves(group)
         if failures:

@@ -17,17 +17,19 @@ from typing import Any
 
 from volt_pipeline.api.client import Reply
 from volt_pipeline.api.errors import ContractError, VoltError
-from volt_pipeline.batch import Batch, Discovery, Reject, Walk
+from volt_pipeline.batch import Batch, Discovery, Reject, Row, Walk
 from volt_pipeline.catalog import CONVERSATIONS, MESSAGES
 from volt_pipeline.extract.around import whole_page
 from volt_pipeline.extract.frontier import Frontier
+from volt_pipeline.extract.ordinary import ordinary_rows
 from volt_pipeline.extract.pages import Page, PageError, advance
 from volt_pipeline.extract.reader import Account, Reader, put
 from volt_pipeline.extract.rows import escape, identity, is_final
 
 ALIASES = 25  # conversations asked in one document
 _FEED = 1_000  # due conversations read from the warehouse at once
-_ROWS, _SECONDS = 5_000, 2.0  # pages are written once they hold so many rows, or are so old
+_ROWS, _SECONDS = 10_000, 2.0  # pages are written once they hold so many rows, or are so old
+_TURN = 5  # conversations whose pages become rows before others get their turn
 _SENT_AT = MESSAGES.column_names.index("sent_at")
 _FROM, _TO = MESSAGES.column_names.index("from_number"), MESSAGES.column_names.index("to_number")
 _WAVE_ID = MESSAGES.column_names.index("wave_id")
@@ -79,6 +81,8 @@ class _Walker:
         self._ended: list[Walk] = []  # the walks in it that have nothing more to read
         self._since = 0.0
         self._writing = asyncio.Lock()
+        self._room = asyncio.Event()
+        self._reading = asyncio.Lock()  # pages become rows one by one, so that nothing else waits long for its turn
         self._asking = 0  # documents under way
         self.refusal: ContractError | None = None
 
@@ -96,15 +100,18 @@ class _Walker:
                 if self.refusal:
                     continue
                 replies = await self._reader.volt.query_each("conversation", [_variables(walk) for walk in walks])
-                for walk, reply in zip(walks, replies, strict=True):
-                    await self._read(walk, reply, going, ended)
+                async with self._reading:
+                    for at, (walk, reply) in enumerate(zip(walks, replies, strict=True), start=1):
+                        await self._read(walk, reply, going, ended)
+                        if at % _TURN == 0:
+                            await asyncio.sleep(0)  # the warehouse may have answered
             except ContractError as error:
                 self.refusal = error
             finally:
                 self._asking -= 1
                 kept = {walk.key for walk in ended}
                 await self._frontier.settle([walk for walk in walks if walk.key not in kept], going)
-            await self.write(_ROWS if time.monotonic() - self._since < _SECONDS else 1)
+            await self._write_if_worth_it()
 
     async def _read(self, walk: Walk, reply: Reply, going: list[Walk], ended: list[Walk]) -> None:
         """Add the page, with its walk's state, to what is to be written; tell whether the walk goes on."""
@@ -128,23 +135,36 @@ class _Walker:
             batch.walks[walk.key] = copy(walk)  # its next page is read before this one is written
             going.append(walk)
 
+    async def _write_if_worth_it(self) -> None:
+        """Whoever finds enough writes it; the others read on, until as much again has gathered meanwhile."""
+        if not self._writing.locked():
+            old = time.monotonic() - self._since > _SECONDS
+            await self.write(1 if old else _ROWS)
+        elif self._batch.size >= 2 * _ROWS:
+            self._room.clear()
+            await self._room.wait()
+
     async def write(self, least: int = 1) -> None:
-        """Commit the pages with their walks' states, if there are so many rows by now."""
+        """Commit the pages with their walks' states, if there are so many rows; and what is worth it by then."""
         async with self._writing:
-            if self._batch.size < least:
-                return
-            batch, self._batch = self._batch, Batch()
-            ended, self._ended = self._ended, []
-            completed = await self._reader.store.load(batch)
-            again = [walk for walk in ended if walk.key not in completed]
-            for walk in ended:
-                if walk.key in completed:
-                    self._seen.pop(walk.key, None)
-                else:
-                    # Below the top, but the count disagrees: something older is missing, so everything is read.
-                    walk.whole = walk.whole or walk.below_top
-            await self._frontier.settle(ended, again)
-            self._reader.advance("conversations", len(ended) - len(again))
+            while self._batch.size >= least:
+                batch, self._batch = self._batch, Batch()
+                ended, self._ended = self._ended, []
+                self._room.set()
+                await self._judged(ended, await self._reader.store.load(batch))
+                least = _ROWS
+
+    async def _judged(self, ended: list[Walk], completed: set[tuple[str, str, str]]) -> None:
+        """These walks had nothing more to read; those that are not complete go on."""
+        for walk in ended:
+            if walk.key in completed:
+                self._seen.pop(walk.key, None)
+            else:
+                # Below the top, but the count disagrees: something older is missing, so everything is read.
+                walk.whole = walk.whole or walk.below_top
+        again = [walk for walk in ended if walk.key not in completed]
+        await self._frontier.settle(ended, again)
+        self._reader.advance("conversations", len(ended) - len(again))
 
     async def _whole(self, walk: Walk, reply: Reply) -> tuple[Page, dict[int, str]]:
         """The page, with every message that Volt can give by itself; and what is wrong with the others."""
@@ -198,13 +218,32 @@ def _variables(walk: Walk) -> dict[str, Any]:
 def _take(reader: Reader, batch: Batch, walk: Walk, page: Page, flaws: dict[int, str]) -> list[datetime | None]:
     """Add a page's messages to the batch; give their times in order (None where one is missing)."""
     batch.add(CONVERSATIONS, (walk.account_id, walk.contact_phone, page.total, page.asked_at))
+    if not flaws and (made := _all_ordinary(reader, walk, page)) is not None:
+        batch.add_all(MESSAGES, made)
+        for wave_id in {row[_WAVE_ID] for row in made} - {None, ""}:
+            batch.discoveries.add(Discovery("wave", "", wave_id, via="messages"))
+        return [row[_SENT_AT] for row in made]
     times: list[datetime | None] = []
     for at, message in enumerate(page.items):
-        made = take_message(
+        row = take_message(
             reader, batch, message, page.asked_at, walk.account_id, walk.contact_phone, flaws.get(at, "")
         )
-        times.append(made[_SENT_AT] if made else None)
+        times.append(row[_SENT_AT] if row else None)
     return times
+
+
+def _all_ordinary(reader: Reader, walk: Walk, page: Page) -> list[Row] | None:
+    """The page's rows, where all of them are ordinary texts between this contact and numbers known to be ours."""
+    if walk.contact_phone in reader.numbers:
+        return None
+    ours = {"account_id": walk.account_id, "contact_phone": walk.contact_phone}
+    derived = {"is_final": list(map(is_final, page.items))}
+    made = ordinary_rows(MESSAGES, page.items, page.asked_at, ours, derived)
+    if made is None:
+        return None
+    ends = {(row[_FROM], row[_TO]) for row in made}
+    known = all((end == walk.contact_phone) != (end in reader.numbers) for pair in ends for end in pair)
+    return made if known else None
 
 
 def take_message(

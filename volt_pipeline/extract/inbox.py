@@ -7,6 +7,7 @@ the newest time of the last complete one, where the order was seen to be newest 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import copy
 from datetime import UTC, datetime
 from typing import Any
@@ -14,16 +15,19 @@ from typing import Any
 from volt_pipeline.api.client import Reply, VoltClient
 from volt_pipeline.api.errors import ContractError, NotFound, ServerError, VoltError
 from volt_pipeline.api.suspects import suspects
-from volt_pipeline.batch import Batch, Discovery, Reject, Walk
+from volt_pipeline.batch import Batch, Discovery, Reject, Row, Walk
 from volt_pipeline.catalog import ACCOUNTS, CONTACTS, INBOX_ITEMS, ORGANIZATIONS
 from volt_pipeline.errors import ExplainedError
 from volt_pipeline.extract.around import Around, whole_page, without_suspects
 from volt_pipeline.extract.behind import Behind, Shown
+from volt_pipeline.extract.ordinary import ordinary_rows
 from volt_pipeline.extract.pages import Page, PageError, advance, believable
 from volt_pipeline.extract.reader import Account, Reader, put
 from volt_pipeline.extract.rows import json_text, lists_of
 
 _MOST_RESCANS = 10
+_LAST_TIME = INBOX_ITEMS.column_names.index("last_message_time")
+_ID, _MAPPED = CONTACTS.column_names.index("id"), CONTACTS.column_names.index("mapped_number")
 
 
 class UnknownAccount(ExplainedError):
@@ -179,7 +183,9 @@ def _take(
 ) -> list[datetime | None]:
     """Add a page's rows to the batch; give the items' times in order (None where one is missing)."""
     _take_owner(reader, batch, account, page, around.lacking)
-    times: list[datetime | None] = []
+    if not (around.flaws or around.lacking) and (times := _take_ordinary(reader, batch, account, page)) is not None:
+        return times
+    times = []
     for at, item in enumerate(page.items):
         contact = item.get("contact") if isinstance(item, dict) else None
         if isinstance(item, dict) and contact is None:
@@ -190,9 +196,25 @@ def _take(
         # An item that lacks a part is stored nevertheless: it tells that there is a conversation, and that it moved.
         lack = _of("InboxMessage", around.lacking)
         made = put(batch, INBOX_ITEMS, item, page.asked_at, lack=lack, in_part=True, account_id=account.id)
-        times.append(made[INBOX_ITEMS.column_names.index("last_message_time")] if made else None)
+        times.append(made[_LAST_TIME] if made else None)
         take_contact(reader, batch, account, contact, page.asked_at, around.flaws.get(at, ""))
     return times
+
+
+def _take_ordinary(reader: Reader, batch: Batch, account: Account, page: Page) -> list[datetime | None] | None:
+    """Add a page on which every item and contact is just as the contract says; None, and nothing added, for others."""
+    contacts = [item.get("contact") if isinstance(item, dict) else None for item in page.items]
+    lists = [lists_of(contact) if isinstance(contact, dict) else None for contact in contacts]
+    ours = {"account_id": account.id}
+    items = ordinary_rows(INBOX_ITEMS, page.items, page.asked_at, ours, {})
+    made = ordinary_rows(CONTACTS, contacts, page.asked_at, ours, {})
+    if items is None or made is None or None in lists:
+        return None
+    batch.add_all(INBOX_ITEMS, items)
+    batch.add_all(CONTACTS, made)
+    for row, held in zip(made, lists, strict=True):
+        _take_lists(reader, batch, account, row, held or [], page.asked_at)
+    return [row[_LAST_TIME] for row in items]
 
 
 def _take_owner(reader: Reader, batch: Batch, account: Account, page: Page, lacking: str) -> None:
@@ -218,11 +240,18 @@ def take_contact(
     made = put(batch, CONTACTS, contact, asked_at, flaw=flaw, lack=lack, account_id=account.id)
     if made is None or flaw:
         return
-    held = dict(zip(CONTACTS.column_names, made, strict=False))
-    reader.learn(batch, held["mapped_number"], account.id, "mapped_number", asked_at)
     if lists is None:  # which is not to say that it is on none
-        return
-    batch.add_membership(held["id"], asked_at, frozenset(list_id for list_id, _ in lists))
+        reader.learn(batch, made[_MAPPED], account.id, "mapped_number", asked_at)
+    else:
+        _take_lists(reader, batch, account, made, lists, asked_at)
+
+
+def _take_lists(
+    reader: Reader, batch: Batch, account: Account, made: Row, lists: Sequence[tuple[str, str]], asked_at: datetime
+) -> None:
+    """Add what a contact's row shows beside itself: the pool number that it is texted from, and the lists it is on."""
+    reader.learn(batch, made[_MAPPED], account.id, "mapped_number", asked_at)
+    batch.add_membership(made[_ID], asked_at, frozenset(list_id for list_id, _ in lists))
     for _, name in lists:
         if name:
             batch.discoveries.add(Discovery("list", account.id, name, via="contacts"))

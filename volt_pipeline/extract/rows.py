@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
@@ -18,7 +18,9 @@ import orjson
 
 from volt_pipeline.catalog import FINAL_STATUSES, Kind, Stream
 
-_RFC3339 = re.compile(r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(\.\d+)?([Zz]|[+-]\d\d:\d\d)?", re.ASCII)
+_MOMENT = r"\d{4}-\d\d-\d\d[Tt ]\d\d:\d\d:\d\d(?:\.\d+)?(?:[Zz]|[+-]\d\d:\d\d)?"
+_RFC3339 = re.compile(_MOMENT, re.ASCII)
+_MOMENTS = re.compile(rf"(?:{_MOMENT}\n)*", re.ASCII)
 # Postgres' text holds neither NUL nor lone surrogates. They are written as \u0000 and \udXXX, and a text that already
 # spells such a thing gets its backslashes doubled, so that `unescape` gives back exactly what Volt said.
 _UNSTORABLE = re.compile(r"(\\*)([\x00\ud800-\udfff]|u(?:0000|d[89a-f][0-9a-f]{2}))")
@@ -32,11 +34,16 @@ class RowError(Exception):
     field = ""
 
 
+def storable(text: str) -> bool:
+    """Whether `escape` leaves the text as it is."""
+    if text.isascii():  # nearly every text, told without a search
+        return "\x00" not in text and "\\u" not in text
+    return not _SUSPECT.search(text)
+
+
 def escape(text: str) -> str:
     """Text as Postgres can hold it; `unescape` is its inverse."""
-    if text.isascii() and "\x00" not in text and "\\u" not in text:  # nearly every text, told without a search
-        return text
-    if not _SUSPECT.search(text):
+    if storable(text):
         return text
 
     def replace(match: re.Match[str]) -> str:
@@ -62,7 +69,7 @@ def unescape(text: str) -> str:
 def json_text(value: Any) -> str:
     """Any JSON value as text that jsonb takes: unstorable characters escaped, in keys too."""
     try:
-        text = orjson.dumps(value).decode()
+        text = "[]" if value == [] else orjson.dumps(value).decode()
     except (TypeError, orjson.JSONEncodeError):  # lone surrogates, integers beyond 64 bits
         text = "\\u"
     return json.dumps(_escape_deep(value), ensure_ascii=False) if "\\u" in text else text
@@ -100,6 +107,11 @@ def _boolean(value: Any) -> bool:
     if isinstance(value, bool):
         return value
     raise RowError("is neither true nor false")
+
+
+def are_moments(values: Sequence[str]) -> bool:
+    """Whether all of them have the form of RFC 3339."""
+    return _MOMENTS.fullmatch("\n".join((*values, ""))) is not None
 
 
 def moment(value: Any) -> datetime | None:
