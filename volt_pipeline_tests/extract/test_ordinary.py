@@ -14,7 +14,7 @@ from volt_pipeline.extract.ordinary import ordinary_rows
 from volt_pipeline.extract.rows import RowError, row
 
 ASKED = datetime(2026, 3, 4, 12, tzinfo=UTC)
-CONTACT = {
+CONTACT: dict[str, Any] = {
     "id": "7",
     "account": {"id": "1"},
     "organization": {"id": "2"},
@@ -26,8 +26,8 @@ CONTACT = {
     "lastUpdatedAt": None,
     "blocked": False,
 }
-ITEM = {"lastMessage": "Yes", "isUnread": True, "lastMessageTime": "2026-01-02T03:04:05.678+00:00", "contact": CONTACT}
-MESSAGE = {
+ITEM: dict[str, Any] = {"lastMessage": "Yes", "isUnread": True, "lastMessageTime": "2026-01-02T03:04:05.678+00:00", "contact": CONTACT}
+MESSAGE: dict[str, Any] = {
     "id": "rf_1",
     "legacyId": "",
     "account": {"id": "1"},
