@@ -14,7 +14,7 @@ import time
 from collections.abc import Sequence
 
 import psycopg
-from sync import _database, _tell
+from sync import database, tell
 from volt_server import Size, serving
 
 from volt_pipeline.api.client import VoltClient
@@ -39,10 +39,10 @@ async def _sync(api: str, url: str, phones: Sequence[str], *, measure: bool) -> 
 
 def _timed(api: str, url: str, phones: Sequence[str], *, measure: bool = False) -> tuple[float, int]:
     """Seconds of wall clock, and requests."""
-    _tell(api, "asked")
+    tell(api, "asked")
     started = time.perf_counter()
     asyncio.run(_sync(api, url, phones, measure=measure))
-    return time.perf_counter() - started, _tell(api, "asked")
+    return time.perf_counter() - started, tell(api, "asked")
 
 
 def _weigh(url: str, messages: int) -> None:
@@ -68,7 +68,7 @@ def main() -> None:
     given = parser.parse_args()
     size = Size(given.accounts, given.conversations, given.messages)
     with throwaway_home() as home, EmbeddedPostgres(home).running() as server:
-        url = _database(server, "scale")
+        url = database(server, "scale")
         with serving(size, given.latency_ms) as api:
             seconds, requests = _timed(api, url, size.phones)
             with psycopg.connect(conninfo(url)) as connection:
@@ -82,7 +82,7 @@ def main() -> None:
             for what in ("unmoved", "unmoved, with the coverage"):
                 seconds, requests = _timed(api, url, size.phones, measure="coverage" in what)
                 print(f"second sync, {what}: {seconds:.1f} s, {requests:,} requests")
-            moved = _tell(api, "move?share=0.01")
+            moved = tell(api, "move?share=0.01")
             seconds, requests = _timed(api, url, size.phones)
             print(f"second sync, {moved} conversations moved: {seconds:.1f} s, {requests:,} requests")
             seconds, requests = _timed(api, url, size.phones[:1])

@@ -33,13 +33,22 @@ class Column:
     selection: str = ""  # what to select below `path` where Volt gives objects
 
 
+@dataclass(frozen=True, slots=True)
+class Index:
+    """By which columns the pipeline looks rows up, and which rows alone (`where`): docs/warehouse.md says for what."""
+
+    name: str
+    columns: tuple[str, ...]
+    where: str = ""
+
+
 @dataclass(frozen=True, eq=False)  # each is one of a kind, and hashed for every row
 class Stream:
     """One raw table of schema `volt`.
 
     `query` is the query of the API that feeds it, `type_name` the GraphQL type that its rows are read from ("" when
     no single type gives them). `entity` says that the thing itself can disappear in Volt, so that the table carries
-    `deleted_at`; `index` names the columns by which the pipeline looks rows up beside the key.
+    `deleted_at`; `indexes` are what the pipeline looks rows up by beside the key.
     """
 
     name: str
@@ -49,7 +58,7 @@ class Stream:
     query: str
     type_name: str = ""
     entity: bool = True
-    index: tuple[tuple[str, ...], ...] = ()
+    indexes: tuple[Index, ...] = ()
 
     @property
     def read(self) -> tuple[Column, ...]:
@@ -188,7 +197,10 @@ CONTACTS = Stream(
     key=("id",),
     query="inbox",
     type_name="Contact",
-    index=(("account_id", "phone_number"),),
+    indexes=(
+        Index("contacts_account_id_phone_number_idx", ("account_id", "phone_number")),
+        Index("contacts_gone_idx", ("id",), where="deleted_at IS NOT NULL"),
+    ),
     columns=(
         _text("id", "id", "ID of the contact."),
         _text(
@@ -222,7 +234,7 @@ CONTACT_LISTS = Stream(
     key=("contact_id", "list_id", "valid_from"),
     query="inbox",
     entity=False,
-    index=(("list_id",),),
+    indexes=(Index("contact_lists_list_id_idx", ("list_id",)),),
     columns=(
         Column("contact_id", Kind.TEXT, "The member."),
         Column("list_id", Kind.TEXT, "The list."),
@@ -237,7 +249,7 @@ LISTS = Stream(
     key=("id",),
     query="list",
     type_name="List",
-    index=(("account_id", "name"),),
+    indexes=(Index("lists_account_id_name_idx", ("account_id", "name")),),
     columns=(
         _text("id", "id", "ID of the list."),
         _text("created_by", "createdBy", "Email of the user who created the list."),
@@ -267,7 +279,11 @@ MESSAGES = Stream(
     key=("id",),
     query="conversation",
     type_name="Message",
-    index=(("account_id", "contact_phone"), ("wave_id",)),
+    indexes=(
+        Index("messages_account_id_contact_phone_idx", ("account_id", "contact_phone")),
+        Index("messages_wave_id_idx", ("wave_id",), where="wave_id IS NOT NULL"),
+        Index("messages_unsettled_idx", ("account_id",), where="NOT is_final AND deleted_at IS NULL"),
+    ),
     columns=(
         _text("id", "id", "Volt's message ID (rf_*)."),
         _text("legacy_id", "legacyId", "The provider's message ID (a uuid); empty until the provider has it."),

@@ -124,7 +124,7 @@ def test_keys_and_indexes_are_columns(stream: Stream) -> None:
     names = stream.column_names
     assert stream.key
     assert set(stream.key) <= set(names)
-    assert all(set(index) <= set(names) for index in stream.index)
+    assert all(set(index.columns) <= set(names) for index in stream.indexes)
 
 
 @pytest.mark.parametrize("table", METADATA.sorted_tables, ids=lambda table: table.name)

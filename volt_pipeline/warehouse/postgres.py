@@ -11,8 +11,6 @@ from contextlib import suppress
 from pathlib import Path
 
 import psycopg
-from alembic import command
-from alembic.config import Config
 from sqlalchemy import Connection, Engine, create_engine, inspect, text
 from sqlalchemy.engine import make_url
 from sqlalchemy.exc import ArgumentError, OperationalError, ProgrammingError
@@ -20,7 +18,7 @@ from sqlalchemy.schema import CreateColumn, SetColumnComment
 
 from volt_pipeline.warehouse import access
 from volt_pipeline.warehouse.errors import WarehouseError, WarehouseUnfit, WarehouseUnreachable
-from volt_pipeline.warehouse.tables import METADATA, SCHEMA
+from volt_pipeline.warehouse.tables import METADATA, SCHEMA, STORAGE
 
 OLDEST_VERSION = 140000
 _LOCK = 0x766F6C74  # "volt"
@@ -102,6 +100,8 @@ def prepare(url: str) -> None:
             METADATA.create_all(connection, checkfirst=True)  # the state's views look into the raw tables
             _migrate(connection)
             _add_columns(connection)
+            _add_indexes(connection)
+            _add_storage(connection)
             access.renew(connection.connection.driver_connection)  # type: ignore[arg-type]  # psycopg's own
     except OperationalError as error:
         raise unreachable(url, error.orig or error) from None
@@ -140,6 +140,9 @@ def _check_version(connection: Connection) -> None:
 
 
 def _migrate(connection: Connection) -> None:
+    from alembic import command  # on its way in it makes templates ready, which takes long
+    from alembic.config import Config
+
     config = Config()
     config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
     config.set_main_option("path_separator", "os")
@@ -166,3 +169,26 @@ def _add_columns(connection: Connection) -> None:
             text("UPDATE volt_ops.walks SET completed_at = NULL, item = NULL, top = NULL, cursor = NULL")
         )
         connection.execute(text("UPDATE volt_ops.discoveries SET read_at = NULL"))
+
+
+def _add_indexes(connection: Connection) -> None:
+    """Make the indexes that the catalogue declares and a table of an earlier version lacks; they are known by name.
+
+    Writers of the table wait meanwhile: docs/warehouse.md says how they are made beforehand where that takes long.
+    """
+    held = inspect(connection)
+    for table in METADATA.sorted_tables:
+        names = {index["name"] for index in held.get_indexes(table.name, schema=SCHEMA)}
+        for index in sorted(table.indexes, key=lambda index: str(index.name)):
+            if index.name not in names:
+                index.create(connection)
+
+
+def _add_storage(connection: Connection) -> None:
+    """How tables of an earlier version are kept; what somebody has set otherwise stays."""
+    found = text("SELECT coalesce(reloptions, '{}') FROM pg_class WHERE oid = CAST(:name AS regclass)")
+    for name, storage in STORAGE.items():
+        options: list[str] = connection.execute(found, {"name": f"{SCHEMA}.{name}"}).scalar_one()
+        given = {option.partition("=")[0] for option in options}
+        if missing := ", ".join(f"{key} = {value}" for key, value in storage.items() if key not in given):
+            connection.execute(text(f"ALTER TABLE {SCHEMA}.{name} SET ({missing})"))

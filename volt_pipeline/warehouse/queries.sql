@@ -105,27 +105,31 @@ ORDER BY d.account_id, d.key
 
 -- name: due_messages
 -- Unsettled messages: asked again by id, after a minute at first, then ever later; they rest once they were asked at an
--- age of 72 hours or more, however long nobody asked in between. And those that may be gone (`suspect_messages`).
+-- age of 72 hours or more, however long nobody asked in between.
 SELECT m.account_id, m.id, coalesce(m.contact_phone, '')
 FROM volt.messages AS m
 LEFT JOIN volt_ops.readings AS r ON r.kind = 'message' AND r.key = m.id
-WHERE m.deleted_at IS NULL
+WHERE m.deleted_at IS NULL AND NOT m.is_final
   AND m.account_id = ANY(%(account_ids)s)
-  AND (
-    r.misses > 0
-    OR (NOT m.is_final AND least(m.sent_at, m.first_seen_at) > greatest(r.read_at, m.loaded_at) - interval '72 hours')
-  )
+  AND coalesce(r.misses, 0) = 0
+  AND least(m.sent_at, m.first_seen_at) > greatest(r.read_at, m.loaded_at) - interval '72 hours'
   AND (
     %(full)s
-    OR CASE WHEN coalesce(r.misses, 0) > 0
-       THEN r.read_at + interval '10 minutes' * power(2, least(r.misses, 8)) <= now()
-       ELSE greatest(r.read_at, m.loaded_at)
-       + greatest(
-           interval '1 minute',
-           (greatest(r.read_at, m.loaded_at) - least(m.sent_at, m.first_seen_at)) / 2
-         ) <= now()
-       END
+    OR greatest(r.read_at, m.loaded_at)
+    + greatest(
+        interval '1 minute',
+        (greatest(r.read_at, m.loaded_at) - least(m.sent_at, m.first_seen_at)) / 2
+      ) <= now()
   )
+UNION
+-- And those that may be gone (`suspect_messages`). (A part by itself: in one condition with the above, no index serves.)
+SELECT m.account_id, m.id, coalesce(m.contact_phone, '')
+FROM volt_ops.readings AS r
+JOIN volt.messages AS m ON m.id = r.key
+WHERE r.kind = 'message' AND r.misses > 0
+  AND m.deleted_at IS NULL
+  AND m.account_id = ANY(%(account_ids)s)
+  AND (%(full)s OR r.read_at + interval '10 minutes' * power(2, least(r.misses, 8)) <= now())
 UNION
 -- And those in quarantine, later and later: one bad row is no reason to read its conversation again.
 SELECT j.account_id, j.key, j.contact_phone
@@ -152,24 +156,31 @@ ORDER BY c.account_id, c.id
 
 -- name: canary_contacts
 -- Canaries: up to five of each account, those that Volt showed last, and none that is itself in doubt.
-SELECT account_id, id, phone_number
-FROM (
-    SELECT
-        c.account_id, c.id, c.phone_number,
-        row_number() OVER (PARTITION BY c.account_id ORDER BY r.read_at DESC, c.id) AS place
+SELECT a.account_id, shown.id, shown.phone_number
+FROM unnest(%(account_ids)s::text[]) AS a (account_id)
+CROSS JOIN LATERAL (
+    SELECT c.id, c.phone_number
     FROM volt.contacts AS c
     JOIN volt_ops.readings AS r ON r.kind = 'contact' AND r.key = c.id AND r.misses = 0
-    WHERE c.deleted_at IS NULL AND c.account_id = ANY(%(account_ids)s) AND c.phone_number <> ''
+    WHERE c.deleted_at IS NULL AND c.account_id = a.account_id AND c.phone_number <> ''
       AND c.id <> ALL(%(doubtful)s)
+    ORDER BY r.read_at DESC, c.id
+    LIMIT 5
 ) AS shown
-WHERE place <= 5
 
 -- name: canary_messages
 SELECT a.account_id, m.id, m.contact_phone
 FROM unnest(%(account_ids)s::text[]) AS a (account_id)
 CROSS JOIN LATERAL (
     SELECT latest.id, latest.contact_phone
-    FROM volt.inbox_items AS i
+    FROM (
+        -- Sorted before any message is looked for: five conversations are looked into then, not all. (OFFSET 0 keeps it so.)
+        SELECT account_id, contact_phone, last_message_time
+        FROM volt.inbox_items
+        WHERE account_id = a.account_id
+        ORDER BY last_message_time DESC NULLS LAST
+        OFFSET 0
+    ) AS i
     CROSS JOIN LATERAL (
         SELECT n.id, n.contact_phone
         FROM volt.messages AS n
@@ -178,7 +189,6 @@ CROSS JOIN LATERAL (
         ORDER BY n.sent_at DESC NULLS LAST
         LIMIT 1
     ) AS latest
-    WHERE i.account_id = a.account_id
     ORDER BY i.last_message_time DESC NULLS LAST
     LIMIT 5
 ) AS m
@@ -264,17 +274,35 @@ WHERE d.kind = 'list' AND d.key = ANY(%(keys)s) AND d.misses >= 3 AND l.id = d.o
 -- of contacts that were buried or retired. They are asked again by id; a clean null thrice buries them.
 INSERT INTO volt_ops.readings AS r (kind, key, read_at, misses)
 SELECT 'message', m.id, m.loaded_at, 1
-FROM volt.messages AS m
-WHERE m.deleted_at IS NULL
-  AND (
-    (m.account_id, m.contact_phone) IN (
-        SELECT w.account_id, w.contact_phone
-        FROM stage_walks AS s
-        JOIN volt_ops.walks AS w USING (stream, account_id, contact_phone)
-        WHERE w.stream = 'messages' AND s.reached_end AND w.gap < 0
-    )
-    OR m.contact_id = ANY(%(contact_ids)s)
-  )
+FROM (
+    SELECT n.id, n.loaded_at
+    FROM stage_walks AS s
+    JOIN volt_ops.walks AS w USING (stream, account_id, contact_phone)
+    JOIN volt.messages AS n ON n.account_id = w.account_id AND n.contact_phone = w.contact_phone
+    WHERE w.stream = 'messages' AND s.reached_end AND w.gap < 0 AND n.deleted_at IS NULL
+    UNION  -- (an OR of the two would read the whole table)
+    -- Contacts' messages stand in the conversations with every phone they were seen with, or in none: so the index of
+    -- conversations serves, and a first load need not carry one by contact.
+    SELECT n.id, n.loaded_at
+    FROM volt.contacts AS c
+    CROSS JOIN LATERAL (
+        SELECT c.phone_number AS phone
+        UNION
+        SELECT h.phone_number FROM volt.contact_changes AS h WHERE h.contact_id = c.id
+        UNION
+        VALUES (''), (NULL)
+    ) AS known
+    CROSS JOIN LATERAL (
+        SELECT o.id, o.loaded_at FROM volt.messages AS o
+        WHERE o.account_id = c.account_id AND o.contact_phone = known.phone AND o.contact_id = c.id
+          AND o.deleted_at IS NULL
+        UNION ALL
+        SELECT o.id, o.loaded_at FROM volt.messages AS o
+        WHERE known.phone IS NULL AND o.account_id = c.account_id AND o.contact_phone IS NULL AND o.contact_id = c.id
+          AND o.deleted_at IS NULL
+    ) AS n
+    WHERE c.id = ANY(%(contact_ids)s)
+) AS m
 ORDER BY m.id
 ON CONFLICT (kind, key) DO UPDATE SET misses = greatest(r.misses, 1)
 
@@ -286,12 +314,17 @@ WHERE l.contact_id = c.id AND l.valid_to IS NULL AND c.id = ANY(%(contact_ids)s)
 
 -- name: reopen_conversations
 -- A contact that was buried and is back: its messages were buried too, and nothing else would read them again.
+-- These few come first: a plan that begins with the walks reads them all for every page of an inbox.
+WITH back AS MATERIALIZED (
+    SELECT c.account_id, s.phone_number
+    FROM stage_contacts AS s
+    JOIN volt.contacts AS c ON c.id = s.id
+    WHERE c.deleted_at IS NOT NULL AND c.loaded_at <= s.loaded_at
+)
 UPDATE volt_ops.walks AS w
 SET retry_at = now()
-FROM stage_contacts AS s
-JOIN volt.contacts AS c ON c.id = s.id
-WHERE c.deleted_at IS NOT NULL AND c.loaded_at <= s.loaded_at
-  AND w.stream = 'messages' AND w.account_id = c.account_id AND w.contact_phone = s.phone_number
+FROM back AS b
+WHERE w.stream = 'messages' AND w.account_id = b.account_id AND w.contact_phone = b.phone_number
 
 -- name: retire_contacts
 -- A phone that answers with another contact's id: the old contact is gone.
@@ -315,14 +348,16 @@ WITH counted AS MATERIALIZED (
             WHERE m.account_id = e.account_id AND m.contact_phone = e.contact_phone AND m.deleted_at IS NULL
         ) ELSE (
             SELECT count(*) FROM volt.inbox_items AS i
-            LEFT JOIN volt.contacts AS c ON c.id = i.contact_id
-            WHERE i.account_id = e.account_id AND c.deleted_at IS NULL
-              -- a conversation that was read since, and is empty, is in no inbox any more
-              AND NOT EXISTS (
-                SELECT FROM volt_ops.walks AS w
-                WHERE w.stream = 'messages' AND w.account_id = i.account_id AND w.contact_phone = i.contact_phone
-                  AND w.total = 0 AND w.held = 0 AND w.completed_at > i.loaded_at
-              )
+            WHERE i.account_id = e.account_id
+              AND NOT EXISTS (SELECT FROM volt.contacts AS c WHERE c.id = i.contact_id AND c.deleted_at IS NOT NULL)
+        ) - (
+            -- a conversation that was read since, and is empty, is in no inbox any more
+            SELECT count(*)
+            FROM volt_ops.walks AS w
+            JOIN volt.inbox_items AS i ON i.account_id = w.account_id AND i.contact_phone = w.contact_phone
+            WHERE w.stream = 'messages' AND w.account_id = e.account_id AND w.total = 0 AND w.held = 0
+              AND w.completed_at > i.loaded_at
+              AND NOT EXISTS (SELECT FROM volt.contacts AS c WHERE c.id = i.contact_id AND c.deleted_at IS NOT NULL)
         ) END
         -- A text between two of our own accounts is one row, under the sender; it stands in the other's conversation too.
         + CASE WHEN e.stream = 'messages'
@@ -429,10 +464,10 @@ SET valid_to = s.asked_at, loaded_at = s.asked_at, run_id = %(run_id)s
 FROM stage_memberships AS s
 WHERE l.contact_id = s.contact_id AND l.valid_to IS NULL AND l.valid_from < s.asked_at
   AND NOT (l.list_id = ANY(s.list_ids))
-  AND NOT EXISTS (
-    SELECT FROM volt_ops.readings AS r
-    WHERE r.kind = 'contact' AND r.key = s.contact_id AND r.read_at > s.asked_at
-  )
+  -- (A subquery, so that it is asked last: of the few memberships that end.)
+  AND coalesce(
+    (SELECT r.read_at FROM volt_ops.readings AS r WHERE r.kind = 'contact' AND r.key = l.contact_id), s.asked_at
+  ) <= s.asked_at
 
 -- name: open_memberships
 INSERT INTO volt.contact_lists (contact_id, list_id, valid_from, first_seen_at, loaded_at, run_id)

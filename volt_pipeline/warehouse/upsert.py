@@ -12,6 +12,10 @@ from volt_pipeline.catalog import History, Kind, Stream
 
 # What is also asked by itself has a stamp of its own: an unchanged answer is written nowhere else.
 _READINGS = {"contacts": "contact", "messages": "message"}
+# Somebody who was still at work when this statement began has set the row's end (a row's xmax has 32 of the 64 bits).
+_BEING_WRITTEN = (
+    "(h.xmax <> 0 AND h.xmax::text::bigint >= mod(pg_snapshot_xmin(pg_current_snapshot())::text::bigint, 4294967296))"
+)
 # jsonb travels as text: its binary form would have to be built value by value in Python.
 _WIRE = {kind: kind.value for kind in Kind} | {Kind.JSON: "text"}
 
@@ -92,20 +96,33 @@ def insert_missing(stream: Stream) -> str:
 
 @cache
 def upsert(stream: Stream) -> str:
-    """Staging → table, in key order; gives (inserted, updated)."""
+    """Staging → table, in key order; gives (inserted, updated).
+
+    What is held as it is, or newer, is left out before: a conflict locks the row, and so writes it, even where nothing
+    is to be changed. What another transaction is about to change goes the way of a conflict all the same: it is waited
+    for, and judged then.
+    """
     values = [name for name in stream.column_names if name not in stream.key]
-    held, asked = (", ".join(f"{side}.{name}" for name in values) for side in ("t", "excluded"))
-    comparison = f"({held}) IS DISTINCT FROM ({asked})" if values else "false"
-    if stream.entity:
-        comparison = f"({comparison} OR t.deleted_at IS NOT NULL)"
-        values = [*values, "deleted_at"]
-    assignments = ", ".join(f"{name} = excluded.{name}" for name in [*values, "loaded_at", "run_id"])
+    asked = _staged(stream, tuple(values))
+    assigned = [*values, *(["deleted_at"] if stream.entity else []), "loaded_at", "run_id"]
+    assignments = ", ".join(f"{name} = excluded.{name}" for name in assigned)
+    conflicting = _differs(stream, "t", ", ".join(f"excluded.{name}" for name in values))
     return (
         f"WITH written AS (INSERT INTO volt.{stream.name} AS t ({_names(stream)}, first_seen_at, loaded_at, run_id) "
         f"SELECT {_staged(stream, stream.column_names)}, s.loaded_at, s.loaded_at, %(run_id)s "
         f"FROM {stage_name(stream)} AS s "
+        f"LEFT JOIN volt.{stream.name} AS h ON {' AND '.join(f'h.{name} = s.{name}' for name in stream.key)} "
+        f"WHERE h.{stream.key[0]} IS NULL OR {_BEING_WRITTEN} "
+        f"OR ({_is_newest(stream, 'h', 's')} AND {_differs(stream, 'h', asked)}) "
         f"ON CONFLICT ({', '.join(stream.key)}) DO UPDATE SET {assignments} "
-        f"WHERE {_is_newest(stream, 't', 'excluded')} AND {comparison} "
+        f"WHERE {_is_newest(stream, 't', 'excluded')} AND {conflicting} "
         "RETURNING (xmax = 0) AS inserted) "
         "SELECT count(*) FILTER (WHERE inserted), count(*) FILTER (WHERE NOT inserted) FROM written"
     )
+
+
+def _differs(stream: Stream, held: str, asked: str) -> str:
+    """The condition that the held row says something else than these values, or that its thing is deleted."""
+    values = ", ".join(f"{held}.{name}" for name in stream.column_names if name not in stream.key)
+    condition = f"({values}) IS DISTINCT FROM ({asked})" if values else "false"
+    return f"({condition} OR {held}.deleted_at IS NOT NULL)" if stream.entity else condition

@@ -60,10 +60,14 @@ def ask(url: str, text: str, *parameters: Any) -> list[tuple[Any, ...]]:
         return cursor.fetchall() if cursor.description else []
 
 
-def versions(url: str, schema: str = "volt") -> dict[str, list[tuple[str, str]]]:
-    """Where each row of a schema stands and which transaction wrote it: equal twice means that nothing was written."""
+def versions(url: str, schema: str = "volt") -> dict[str, list[tuple[str, str, str]]]:
+    """Where each row of a schema stands and which transaction wrote it: equal twice means that nothing was written.
+
+    Of the raw tables, too, which transaction locked it last, since that is written as well.
+    """
     tables = [name for (name,) in ask(url, "SELECT tablename FROM pg_tables WHERE schemaname = %s ORDER BY 1", schema)]
-    return {table: ask(url, f"SELECT ctid::text, xmin::text FROM {schema}.{table} ORDER BY 1, 2") for table in tables}
+    row = f"ctid::text, xmin::text, {'xmax' if schema == 'volt' else 0}::text"
+    return {table: ask(url, f"SELECT {row} FROM {schema}.{table} ORDER BY 1") for table in tables}
 
 
 def end_connections(url: str, application: str = "volt_pipeline") -> int:

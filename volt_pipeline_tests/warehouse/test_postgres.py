@@ -17,7 +17,7 @@ from volt_pipeline.warehouse import postgres
 from volt_pipeline.warehouse.errors import WarehouseError, WarehouseUnfit, WarehouseUnreachable
 from volt_pipeline.warehouse.load import Loader
 from volt_pipeline.warehouse.store import WarehouseStore
-from volt_pipeline.warehouse.tables import METADATA
+from volt_pipeline.warehouse.tables import METADATA, STORAGE
 
 from .loading import PHONE, ask, at, batch, loading, made
 
@@ -102,6 +102,35 @@ async def test_a_column_that_is_missing_is_added_and_everything_is_due_again(war
         assert await due(loader) == (1, 1, True)
     comment = "SELECT col_description('volt.messages'::regclass, attnum) FROM pg_attribute WHERE attname = 'legacy_id'"
     assert ask(warehouse_url, f"{comment} AND attrelid = 'volt.messages'::regclass") != [(None,)]
+
+
+def test_an_index_that_is_missing_is_made_and_one_that_is_there_is_left_alone(database_url: str) -> None:
+    names = "SELECT indexname::text FROM pg_indexes WHERE schemaname = 'volt' ORDER BY 1"
+    postgres.prepare(database_url)
+    before = ask(database_url, names)
+    # as a warehouse of an earlier version has it, and one whose keeper made the new one beforehand
+    ask(database_url, "DROP INDEX volt.messages_wave_id_idx, volt.messages_unsettled_idx")
+    ask(database_url, "CREATE INDEX messages_wave_id_idx ON volt.messages (wave_id)")
+    postgres.prepare(database_url)
+    assert ask(database_url, names) == before
+    definition = "SELECT indexdef FROM pg_indexes WHERE indexname = %s"
+    assert "WHERE" not in ask(database_url, definition, "messages_wave_id_idx")[0][0]
+    ((unsettled,),) = ask(database_url, definition, "messages_unsettled_idx")
+    assert unsettled.endswith("(account_id) WHERE ((NOT is_final) AND (deleted_at IS NULL))")
+
+
+def test_tables_of_an_earlier_version_are_kept_like_new_ones_but_for_what_was_set_by_hand(database_url: str) -> None:
+    options = (
+        "SELECT relnamespace::regnamespace || '.' || relname, reloptions FROM pg_class "
+        "WHERE relkind = 'r' AND reloptions IS NOT NULL AND relnamespace::regnamespace::text IN ('volt', 'volt_ops')"
+    )
+    postgres.prepare(database_url)
+    fresh = dict(ask(database_url, options))
+    assert fresh.keys() == {f"volt.{name}" for name in STORAGE} | {"volt_ops.walks", "volt_ops.readings"}
+    ask(database_url, "ALTER TABLE volt.inbox_items RESET (fillfactor)")
+    ask(database_url, "ALTER TABLE volt.conversations SET (fillfactor = 70)")
+    postgres.prepare(database_url)
+    assert dict(ask(database_url, options)) == {**fresh, "volt.conversations": ["fillfactor=70"]}
 
 
 def test_a_wrong_password_is_said_without_it(database_url: str) -> None:
