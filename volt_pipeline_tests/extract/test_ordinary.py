@@ -26,7 +26,12 @@ CONTACT: dict[str, Any] = {
     "lastUpdatedAt": None,
     "blocked": False,
 }
-ITEM: dict[str, Any] = {"lastMessage": "Yes", "isUnread": True, "lastMessageTime": "2026-01-02T03:04:05.678+00:00", "contact": CONTACT}
+ITEM: dict[str, Any] = {
+    "lastMessage": "Yes",
+    "isUnread": True,
+    "lastMessageTime": "2026-01-02T03:04:05.678+00:00",
+    "contact": CONTACT,
+}
 MESSAGE: dict[str, Any] = {
     "id": "rf_1",
     "legacyId": "",
