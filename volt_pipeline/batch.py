@@ -113,11 +113,12 @@ class Batch:
     def add_all(self, stream: Stream, rows: Sequence[Row]) -> None:
         """Add rows of one answer."""
         held = self.rows.setdefault(stream.name, {})
-        positions = stream.key_positions
-        for row in rows:
-            key = tuple([row[position] for position in positions])
-            if key not in held or held[key][-1] <= row[-1]:
-                held[key] = row
+        keys = list(zip(*([row[position] for row in rows] for position in stream.key_positions), strict=True))
+        if held.keys().isdisjoint(keys) and len(set(keys)) == len(keys):
+            held.update(zip(keys, rows, strict=True))
+        else:
+            for row in rows:
+                self.add(stream, row)
 
     def add_membership(self, contact_id: str, asked_at: datetime, list_ids: frozenset[str]) -> None:
         held = self.memberships.get(contact_id)

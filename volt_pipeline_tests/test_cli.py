@@ -301,7 +301,7 @@ def test_a_killed_sync_is_completed_by_the_next(
     slow = command.but(VOLT_API_URL=slow_volt.url, WAREHOUSE_URL=url)
     messages = "SELECT count(*) FROM volt.messages"
     with ended_in_the_end(slow.but(VOLT_CONCURRENCY="1").start("sync", "--raw")) as process:
-        until(lambda: count(url, messages) > 0, process)
+        until(lambda: count(url, "SELECT count(*) FROM volt.inbox_items") > 0, process)
         process.kill()
         process.wait()
     expected = slow_volt.world.expected_counts()

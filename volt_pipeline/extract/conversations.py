@@ -99,12 +99,7 @@ class _Walker:
             try:
                 if self.refusal:
                     continue
-                replies = await self._reader.volt.query_each("conversation", [_variables(walk) for walk in walks])
-                async with self._reading:
-                    for at, (walk, reply) in enumerate(zip(walks, replies, strict=True), start=1):
-                        await self._read(walk, reply, going, ended)
-                        if at % _TURN == 0:
-                            await asyncio.sleep(0)  # the warehouse may have answered
+                await self._ask(walks, going, ended)
             except ContractError as error:
                 self.refusal = error
             finally:
@@ -112,6 +107,15 @@ class _Walker:
                 kept = {walk.key for walk in ended}
                 await self._frontier.settle([walk for walk in walks if walk.key not in kept], going)
             await self._write_if_worth_it()
+
+    async def _ask(self, walks: Sequence[Walk], going: list[Walk], ended: list[Walk]) -> None:
+        """Ask for the walks' next pages; tell which of them go on after that, and which have come to an end."""
+        replies = await self._reader.volt.query_each("conversation", [_variables(walk) for walk in walks])
+        async with self._reading:
+            for at, (walk, reply) in enumerate(zip(walks, replies, strict=True), start=1):
+                await self._read(walk, reply, going, ended)
+                if at % _TURN == 0:
+                    await asyncio.sleep(0)  # the warehouse may have answered
 
     async def _read(self, walk: Walk, reply: Reply, going: list[Walk], ended: list[Walk]) -> None:
         """Add the page, with its walk's state, to what is to be written; tell whether the walk goes on."""

@@ -90,7 +90,7 @@ async def write(cursor: Cursor, batch: Batch, run_id: str) -> tuple[dict[str, Co
 
 
 async def _write_rows(cursor: Cursor, stream: Stream, rows: Mapping[tuple[Any, ...], Row], run_id: str) -> Counts:
-    await _copy(cursor, upsert.copy_stage(stream), upsert.wire_types(stream), (rows[key] for key in sorted(rows)))
+    await _copy(cursor, upsert.copy_stage(stream), upsert.wire_types(stream), rows.values())
     if stream is catalog.CONTACTS:
         await cursor.execute(query("reopen_conversations"))
     for history in catalog.HISTORIES:

@@ -114,11 +114,18 @@ def upsert(stream: Stream) -> str:
         f"LEFT JOIN volt.{stream.name} AS h ON {' AND '.join(f'h.{name} = s.{name}' for name in stream.key)} "
         f"WHERE h.{stream.key[0]} IS NULL OR {_BEING_WRITTEN} "
         f"OR ({_is_newest(stream, 'h', 's')} AND {_differs(stream, 'h', asked)}) "
+        f"ORDER BY {_in_key_order(stream)} "
         f"ON CONFLICT ({', '.join(stream.key)}) DO UPDATE SET {assignments} "
         f"WHERE {_is_newest(stream, 't', 'excluded')} AND {conflicting} "
         "RETURNING (xmax = 0) AS inserted) "
         "SELECT count(*) FILTER (WHERE inserted), count(*) FILTER (WHERE NOT inserted) FROM written"
     )
+
+
+def _in_key_order(stream: Stream) -> str:
+    """All writers of a table lock its rows in one order, so that none waits for another in a circle."""
+    kinds = {column.name: column.kind for column in stream.columns}
+    return ", ".join(f"s.{name}" + (' COLLATE "C"' if kinds[name] is Kind.TEXT else "") for name in stream.key)
 
 
 def _differs(stream: Stream, held: str, asked: str) -> str:

@@ -93,7 +93,7 @@ def test_a_masked_reader_sees_no_person(people: dict[str, str], marts_url: str) 
     assert ask(url, "SELECT wave_id, name FROM volt_masked.waves") == [("7", "Sale")]
     everything = str([ask(url, f"SELECT t::text FROM volt_masked.{table} AS t") for table in ("contacts", "messages")])
     hashes = ask(marts_url, "SELECT conversation_id FROM volt_marts.contacts")
-    for secret in ("918555700", "918 555", "Maria", "4711", "note", *(value for (value,) in hashes)):
+    for secret in ("918555700", "918 555", "Maria", "door", "note", *(value for (value,) in hashes)):
         assert secret not in everything
 
 
@@ -141,7 +141,9 @@ def test_a_renewal_that_finds_nothing_amiss_writes_nothing(marts_url: str) -> No
     catalogues = "pg_class", "pg_namespace", "pg_description", "pg_default_acl"
 
     def state() -> list[Any]:
-        return [ask(marts_url, f"SELECT ctid::text, xmin::text FROM {name} ORDER BY 1") for name in catalogues]
+        ours = {"pg_class": "WHERE relnamespace IN (SELECT oid FROM pg_namespace WHERE nspname LIKE 'volt%')"}
+        query = "SELECT ctid::text, xmin::text FROM {} {} ORDER BY 1"
+        return [ask(marts_url, query.format(name, ours.get(name, ""))) for name in catalogues]
 
     before = state()
     postgres.renew_access(marts_url)
