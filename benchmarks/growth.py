@@ -73,7 +73,9 @@ def draw(by_messages: Sequence[Run], by_accounts: Sequence[Run]) -> str:
 
 
 def _panel(title: str, runs: Sequence[Run], value: Callable[[Run], float], *, guide: bool = False) -> str:
-    across, up = _decades([run.at for run in runs]), _decades([value(run) for run in runs])
+    linear = value(runs[0]) * runs[-1].at / runs[0].at
+    across = _decades([run.at for run in runs])
+    up = _decades([*(value(run) for run in runs), *([linear] if guide else [])])
 
     def place(at: float, height: float) -> tuple[float, float]:
         x = (math.log10(at) - across[0]) / (across[1] - across[0]) * _WIDTH
@@ -86,7 +88,7 @@ def _panel(title: str, runs: Sequence[Run], value: Callable[[Run], float], *, gu
         parts.append(f'<path d="M0 {y}H{_WIDTH}" stroke="{_GRID}"/>')
         parts.append(f'<text x="-6" y="{y + 4}" text-anchor="end" fill="{_GUIDE}">{_said(10**power)}</text>')
     if guide:
-        (x, y), (far, high) = (place(run.at, value(runs[0]) * run.at / runs[0].at) for run in (runs[0], runs[-1]))
+        (x, y), (far, high) = place(runs[0].at, value(runs[0])), place(runs[-1].at, linear)
         parts.append(f'<path d="M{x} {y}L{far} {high}" stroke="{_GUIDE}" stroke-dasharray="2 3"/>')
     points = [place(run.at, value(run)) for run in runs]
     parts.append(f'<path d="M{"L".join(f"{x} {y}" for x, y in points)}" fill="none" stroke="{_INK}" stroke-width="2"/>')
