@@ -17,8 +17,8 @@ from volt_pipeline.batch import Batch, Discovery, Reading, Reject, Target
 from volt_pipeline.catalog import CONTACTS, LISTS, MESSAGES, WAVE_LISTS, WAVES, WEBHOOKS
 from volt_pipeline.errors import ExplainedError
 from volt_pipeline.extract.around import in_words, without_suspects
-from volt_pipeline.extract.conversations import take_message
 from volt_pipeline.extract.inbox import take_contact
+from volt_pipeline.extract.messages import take_message
 from volt_pipeline.extract.reader import Account, Reader, put
 from volt_pipeline.extract.rows import lists_of, unescape
 

@@ -15,8 +15,8 @@ from volt_pipeline.api.errors import NotFound, VoltError
 from volt_pipeline.batch import Batch, Reading, Target
 from volt_pipeline.catalog import CONVERSATIONS
 from volt_pipeline.extract.around import whole_page
-from volt_pipeline.extract.conversations import take_message
 from volt_pipeline.extract.inbox import take_contact
+from volt_pipeline.extract.messages import take_message
 from volt_pipeline.extract.pages import Page, PageError
 from volt_pipeline.extract.reader import Account, Reader
 from volt_pipeline.extract.rows import identity
