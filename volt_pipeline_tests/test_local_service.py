@@ -178,9 +178,9 @@ if child == 0:
 os.waitpid(child, 0)
 lasting = os.fork()
 if lasting == 0:
+    print(json.dumps(facts), flush=True)  # not its parent, which may be killed before this one has begun to run
     sys.stdin.read()
     os._exit(0)
-print(json.dumps(facts), flush=True)
 os.waitpid(lasting, 0)
 """
     with ClientProcess(code, directory) as client:

@@ -42,10 +42,10 @@ class Behind:
         return await self._load(batch) if batch.size or batch.walks else set()
 
     async def abandon(self) -> None:
-        """Something failed: what is under way is called off, once; a second time would disturb its tidying up."""
+        """Something failed: nobody waits for what is under way."""
         if self._task:
             self._task.cancel()
-            await asyncio.wait([self._task])
+            await asyncio.gather(self._task, return_exceptions=True)
 
     def _taken(self) -> Batch:
         batch, self.batch = self.batch, Batch()

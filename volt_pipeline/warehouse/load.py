@@ -1,13 +1,15 @@
 """The run's one writer: batches commit whole, with the state that says "we have them", under the run's leases.
 
-A batch that met a lost connection is written again from its start, on a new one.
+A batch that met a lost connection is written again from its start, on a new one. What is being written when its caller
+is called off goes to its end first: it may carry other callers' batches, and a command that is cut off just as its COPY
+begins would leave the connection in mid-command (psycopg 3.3).
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
@@ -28,13 +30,13 @@ _RECONNECT_TRIES = 8
 _ROWS_A_TRANSACTION = 5_000
 
 
-@dataclass
+@dataclass(eq=False)
 class _Waiting:
     """A batch that waits for its turn."""
 
     batch: Batch
     done: bool = False
-    error: BaseException | None = None
+    error: Exception | None = None
     completed: set[WalkKey] = field(default_factory=set)
 
 
@@ -61,9 +63,13 @@ class Loader:
         """
         waiting = _Waiting(batch)
         self._queue.append(waiting)
-        async with self._turn:
-            while not (waiting.done or waiting.error):
-                await self._write_queued()
+        try:
+            async with self._turn:
+                while not (waiting.done or waiting.error):
+                    await _to_its_end(self._write_queued())
+        finally:
+            if waiting in self._queue:  # called off before its turn came
+                self._queue.remove(waiting)
         if waiting.error:
             raise waiting.error
         return waiting.completed & set(batch.walks)
@@ -85,10 +91,10 @@ class Loader:
 
         try:
             written, completed = await self._persistently(once)
-        except BaseException as error:
+        except Exception as error:
             for waiting in taken:
                 waiting.error = error
-            raise
+            return
         self._count(written)
         for waiting in taken:
             waiting.done, waiting.completed = True, completed
@@ -102,7 +108,7 @@ class Loader:
                     await cursor.execute(query(name), parameters)
                     return await cursor.fetchall() if cursor.description else []
 
-            return await self._persistently(once)
+            return await _to_its_end(self._persistently(once))
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Loader]:
@@ -159,6 +165,21 @@ class Loader:
             total.updated += counts.updated
             total.rejected += counts.rejected
             total.withheld += counts.withheld
+
+
+async def _to_its_end(transaction: Coroutine[Any, Any, T]) -> T:
+    """The result of a transaction; a cancellation is heeded only when it has ended."""
+    task = asyncio.create_task(transaction)
+    called_off: asyncio.CancelledError | None = None
+    while not task.done():
+        try:
+            await asyncio.wait([task])
+        except asyncio.CancelledError as error:
+            called_off = error
+    if called_off:
+        task.exception()  # nobody waits for it any more
+        raise called_off
+    return task.result()
 
 
 def _described(error: Exception) -> WarehouseError:
