@@ -27,7 +27,7 @@ from volt_pipeline.extract.rows import identity
 
 ALIASES = 25  # conversations asked in one document
 _FEED = 1_000  # due conversations read from the warehouse at once
-_ROWS, _SECONDS = 10_000, 2.0  # pages are written once they hold so many rows, or are so old
+_ROWS, _SECONDS = 5_000, 2.0  # pages are written once they hold so many rows, or are so old
 _TURN = 5  # conversations whose pages become rows before others get their turn
 
 

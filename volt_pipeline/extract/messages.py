@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
 from volt_pipeline.batch import Batch, Discovery, Row, Walk
-from volt_pipeline.catalog import CONVERSATIONS, MESSAGES
+from volt_pipeline.catalog import CONVERSATIONS, FINAL_STATUSES, MESSAGES
 from volt_pipeline.extract.ordinary import ordinary_rows
 from volt_pipeline.extract.pages import Page
 from volt_pipeline.extract.reader import Reader, put
@@ -39,13 +40,16 @@ def _all_ordinary(reader: Reader, walk: Walk, page: Page) -> list[Row] | None:
     if walk.contact_phone in reader.numbers:
         return None
     ours = {"account_id": walk.account_id, "contact_phone": walk.contact_phone}
-    derived = {"is_final": list(map(is_final, page.items))}
-    made = ordinary_rows(MESSAGES, page.items, page.asked_at, ours, derived)
+    made = ordinary_rows(MESSAGES, page.items, page.asked_at, ours, {"is_final": _are_final})
     if made is None:
         return None
     ends = {(row[_FROM], row[_TO]) for row in made}
     known = all((end == walk.contact_phone) != (end in reader.numbers) for pair in ends for end in pair)
     return made if known else None
+
+
+def _are_final(messages: Sequence[Any]) -> list[bool]:
+    return [message["status"] in FINAL_STATUSES for message in messages]
 
 
 def take_message(

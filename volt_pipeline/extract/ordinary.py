@@ -11,14 +11,17 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from itertools import repeat
-from operator import itemgetter
+from operator import attrgetter, is_, itemgetter
 from typing import Any
 
 from volt_pipeline.batch import Row
 from volt_pipeline.catalog import Kind, Stream
 from volt_pipeline.extract.rows import RowError, are_moments, json_text, moment, storable
 
+Derived = Mapping[str, Callable[[Sequence[Any]], Sequence[Any]]]  # items → a column
+
 _NONE = type(None)
+_ZONE = attrgetter("tzinfo")
 
 
 class _Unusual(Exception):
@@ -30,17 +33,17 @@ def ordinary_rows(
     items: Sequence[Any],
     asked_at: datetime,
     ours: Mapping[str, Any],
-    derived: Mapping[str, Sequence[Any]],
+    derived: Derived,
 ) -> list[Row] | None:
     """The rows of a page, as `row` would make them; None where it holds anything unusual.
 
-    `ours` is what `row` takes; `derived` gives the columns of ours that differ from item to item.
+    `ours` is what `row` takes; `derived` makes the columns of ours that differ from item to item.
     """
     if not items:
         return []
     try:
         taken = zip(*map(_fields(stream), items), strict=True)
-        columns = list(_columns(stream, taken, len(items), ours, derived))
+        columns = list(_columns(stream, taken, items, ours, derived))
     except (_Unusual, RowError, KeyError, TypeError, ValueError, OverflowError):
         return None
     return list(zip(*columns, repeat(asked_at, len(items)), strict=True))
@@ -54,18 +57,22 @@ def _fields(stream: Stream) -> Callable[[Any], tuple[Any, ...]]:
 def _columns(
     stream: Stream,
     taken: Iterator[Sequence[Any]],
-    count: int,
+    items: Sequence[Any],
     ours: Mapping[str, Any],
-    derived: Mapping[str, Sequence[Any]],
+    derived: Derived,
 ) -> Iterator[Sequence[Any]]:
     for column in stream.columns:
         values: Sequence[Any]
         if not column.path:
-            values = derived[column.name] if column.name in derived else [ours.get(column.name)] * count
+            made = derived.get(column.name)
+            values = made(items) if made else [ours.get(column.name)] * len(items)
         else:
             values = next(taken)
             if below := column.path.partition(".")[2]:
-                values = [value if value is None else value[below] for value in values]
+                if None in values:
+                    values = [value if value is None else value[below] for value in values]
+                else:
+                    values = list(map(itemgetter(below), values))
             values = _CONVERT[column.kind](values)
             if column.name in ours:
                 values = [ours[column.name] if value is None else value for value in values]
@@ -75,8 +82,12 @@ def _columns(
 
 
 def _texts(values: Sequence[Any]) -> Sequence[Any]:
-    texts = values if _types(values, str) else filter(None, values)
-    if not storable("".join(texts)):
+    try:
+        text = "".join(values)
+    except TypeError:  # some are null, or no text
+        _types(values, str)
+        text = "".join(filter(None, values))
+    if not storable(text):
         raise _Unusual
     return values
 
@@ -97,13 +108,13 @@ def _times(values: Sequence[Any]) -> Sequence[Any]:
     if not (_types(values, str) and are_moments(values)):
         return [value if value is None else moment(value) for value in values]
     times = list(map(datetime.fromisoformat, values))
-    if any(time.tzinfo is not UTC for time in times):
+    if not all(map(is_, map(_ZONE, times), repeat(UTC))):
         raise _Unusual
     return times
 
 
 def _json(values: Sequence[Any]) -> Sequence[Any]:
-    return [value if value is None else json_text(value) for value in values]
+    return [value if value is None else "[]" if value == [] else json_text(value) for value in values]
 
 
 _CONVERT: dict[Kind, Callable[[Sequence[Any]], Sequence[Any]]] = {

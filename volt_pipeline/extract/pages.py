@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from operator import ge
 from typing import Any
 
 from volt_pipeline.batch import Walk
@@ -60,12 +61,13 @@ def advance(walk: Walk, page: Page, times: Sequence[datetime | None], seen: set[
     walk.pages += 1
     if walk.stream == "inbox_items" or walk.pages == 1:
         walk.total = page.total
-    for time in believable(times, page.asked_at):
-        if time is None or (walk.oldest is not None and time > walk.oldest):
-            walk.ordered = False
-        if time is not None:
-            walk.oldest = time if walk.oldest is None else min(time, walk.oldest)
-            walk.open_top = time if walk.open_top is None else max(time, walk.open_top)
+    told = believable(times, page.asked_at)
+    known = [time for time in told if time is not None]
+    way = known if walk.oldest is None else [walk.oldest, *known]
+    walk.ordered = walk.ordered and len(known) == len(told) and all(map(ge, way, way[1:]))
+    if known:
+        walk.oldest = min(way)
+        walk.open_top = max(known if walk.open_top is None else [walk.open_top, *known])
     walk.cursor = page.next_cursor
     walk.reached_end = page.next_cursor is None
     walk.below_top = not walk.whole and walk.ordered and _spans(walk, walk.top)

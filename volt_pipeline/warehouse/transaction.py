@@ -93,12 +93,19 @@ async def _write_rows(cursor: Cursor, stream: Stream, rows: Mapping[tuple[Any, .
     await _copy(cursor, upsert.copy_stage(stream), upsert.wire_types(stream), rows.values())
     if stream is catalog.CONTACTS:
         await cursor.execute(query("reopen_conversations"))
-    for history in catalog.HISTORIES:
-        if history.of == stream.name:
-            await cursor.execute(upsert.write_history(history), {"run_id": run_id})
-    await cursor.execute(upsert.upsert(stream), {"run_id": run_id})
-    inserted, updated = await cursor.fetchone() or (0, 0)
-    return Counts(len(rows), inserted, updated)
+    counts = Counts(len(rows), inserted=await _number(cursor, upsert.insert_new(stream), run_id))
+    if counts.inserted < counts.read:
+        for history in catalog.HISTORIES:
+            if history.of == stream.name:
+                await cursor.execute(upsert.write_history(history), {"run_id": run_id})
+        counts.updated = await _number(cursor, upsert.update_changed(stream), run_id)
+    return counts
+
+
+async def _number(cursor: Cursor, statement: str, run_id: str) -> int:
+    await cursor.execute(statement, {"run_id": run_id})
+    (number,) = await cursor.fetchone() or (0,)
+    return int(number)
 
 
 async def _write_flawed(cursor: Cursor, batch: Batch, run_id: str) -> None:

@@ -1,4 +1,4 @@
-"""The SQL that writes rows, made from the catalogue: staging table, COPY, history, upsert.
+"""The SQL that writes rows, made from the catalogue: staging table, COPY, what is new, then history and upsert.
 
 An unchanged row causes no write, and a version that was asked of Volt earlier never replaces one asked later.
 """
@@ -68,35 +68,65 @@ def wire_types(stream: Stream) -> tuple[str, ...]:
 
 
 @cache
+def insert_new(stream: Stream) -> str:
+    """Staging → table and history, only the rows whose key is not held; gives how many.
+
+    Most of what is written is new. Each row's key is looked up once here, in the act of inserting it.
+    """
+    histories = [history for history in catalog.HISTORIES if history.of == stream.name]
+    told = dict.fromkeys(name for h in histories for name in (*stream.key, *h.tracked, h.unless) if name)
+    fresh = f"{_insert(stream)} ON CONFLICT ({', '.join(stream.key)}) DO NOTHING "
+    fresh += f"RETURNING {', '.join((*told, 'loaded_at'))}"
+    return f"WITH fresh AS ({fresh}){''.join(map(_remember, histories))} SELECT count(*) FROM fresh"
+
+
+def _remember(history: History) -> str:
+    """The first version of what is new."""
+    (key,) = catalog.stream_of(history).key
+    return (
+        f", {history.name} AS (INSERT INTO volt.{history.name} "
+        f"({history.key}, {', '.join(history.tracked)}, observed_at, run_id) "
+        f"SELECT {key}, {', '.join(history.tracked)}, loaded_at, %(run_id)s FROM fresh "
+        f"{f'WHERE NOT {history.unless} ' if history.unless else ''}ORDER BY {key} ON CONFLICT DO NOTHING)"
+    )
+
+
+def _insert(stream: Stream, only: str = "") -> str:
+    """All writers of a table lock its rows in one order, so that none waits for another in a circle."""
+    kinds = {column.name: column.kind for column in stream.columns}
+    order = ", ".join(f"s.{name}" + (' COLLATE "C"' if kinds[name] is Kind.TEXT else "") for name in stream.key)
+    return (
+        f"INSERT INTO volt.{stream.name} AS t ({_names(stream)}, first_seen_at, loaded_at, run_id) "
+        f"SELECT {_staged(stream, stream.column_names)}, s.loaded_at, s.loaded_at, %(run_id)s "
+        f"FROM {stage_name(stream)} AS s {only} ORDER BY {order}"
+    )
+
+
+@cache
 def write_history(history: History) -> str:
     """Append the versions that differ from what is held; runs before the upsert, which forgets the old values."""
     stream = catalog.stream_of(history)
     (key,) = stream.key
-    first = f"t.{key} IS NULL" + (f" AND NOT s.{history.unless}" if history.unless else "")
     tracked = ", ".join(f"t.{name}" for name in history.tracked)
     return (
         f"INSERT INTO volt.{history.name} ({history.key}, {', '.join(history.tracked)}, observed_at, run_id) "
         f"SELECT s.{key}, {_staged(stream, history.tracked)}, s.loaded_at, %(run_id)s "
-        f"FROM {stage_name(stream)} AS s LEFT JOIN volt.{stream.name} AS t ON t.{key} = s.{key} "
-        f"WHERE ({first}) OR ({_is_newest(stream, 't', 's')} "
-        f"AND ({tracked}) IS DISTINCT FROM ({_staged(stream, history.tracked)})) "
+        f"FROM {stage_name(stream)} AS s JOIN volt.{stream.name} AS t ON t.{key} = s.{key} "
+        f"WHERE {_is_newest(stream, 't', 's')} "
+        f"AND ({tracked}) IS DISTINCT FROM ({_staged(stream, history.tracked)}) "
         f"ORDER BY s.{key} ON CONFLICT DO NOTHING"
     )
 
 
 @cache
 def insert_missing(stream: Stream) -> str:
-    """Staging → table, only the rows whose key is not held."""
-    return (
-        f"INSERT INTO volt.{stream.name} ({_names(stream)}, first_seen_at, loaded_at, run_id) "
-        f"SELECT {_staged(stream, stream.column_names)}, s.loaded_at, s.loaded_at, %(run_id)s "
-        f"FROM {stage_name(stream)} AS s ON CONFLICT DO NOTHING"
-    )
+    """Staging → table, only the rows whose key is not held, without a history."""
+    return f"{_insert(stream)} ON CONFLICT DO NOTHING"
 
 
 @cache
-def upsert(stream: Stream) -> str:
-    """Staging → table, in key order; gives (inserted, updated).
+def update_changed(stream: Stream) -> str:
+    """Staging → table, of rows whose key is held; gives how many were written.
 
     What is held as it is, or newer, is left out before: a conflict locks the row, and so writes it, even where nothing
     is to be changed. What another transaction is about to change goes the way of a conflict all the same: it is waited
@@ -107,25 +137,17 @@ def upsert(stream: Stream) -> str:
     assigned = [*values, *(["deleted_at"] if stream.entity else []), "loaded_at", "run_id"]
     assignments = ", ".join(f"{name} = excluded.{name}" for name in assigned)
     conflicting = _differs(stream, "t", ", ".join(f"excluded.{name}" for name in values))
-    return (
-        f"WITH written AS (INSERT INTO volt.{stream.name} AS t ({_names(stream)}, first_seen_at, loaded_at, run_id) "
-        f"SELECT {_staged(stream, stream.column_names)}, s.loaded_at, s.loaded_at, %(run_id)s "
-        f"FROM {stage_name(stream)} AS s "
-        f"LEFT JOIN volt.{stream.name} AS h ON {' AND '.join(f'h.{name} = s.{name}' for name in stream.key)} "
-        f"WHERE h.{stream.key[0]} IS NULL OR {_BEING_WRITTEN} "
-        f"OR ({_is_newest(stream, 'h', 's')} AND {_differs(stream, 'h', asked)}) "
-        f"ORDER BY {_in_key_order(stream)} "
-        f"ON CONFLICT ({', '.join(stream.key)}) DO UPDATE SET {assignments} "
-        f"WHERE {_is_newest(stream, 't', 'excluded')} AND {conflicting} "
-        "RETURNING (xmax = 0) AS inserted) "
-        "SELECT count(*) FILTER (WHERE inserted), count(*) FILTER (WHERE NOT inserted) FROM written"
+    keys = " AND ".join(f"h.{name} = s.{name}" for name in stream.key)
+    changed = (
+        f"JOIN volt.{stream.name} AS h ON {keys} "
+        f"WHERE {_BEING_WRITTEN} OR ({_is_newest(stream, 'h', 's')} AND {_differs(stream, 'h', asked)})"
     )
-
-
-def _in_key_order(stream: Stream) -> str:
-    """All writers of a table lock its rows in one order, so that none waits for another in a circle."""
-    kinds = {column.name: column.kind for column in stream.columns}
-    return ", ".join(f"s.{name}" + (' COLLATE "C"' if kinds[name] is Kind.TEXT else "") for name in stream.key)
+    return (
+        f"WITH written AS ({_insert(stream, changed)} "
+        f"ON CONFLICT ({', '.join(stream.key)}) DO UPDATE SET {assignments} "
+        f"WHERE {_is_newest(stream, 't', 'excluded')} AND {conflicting} RETURNING 1) "
+        "SELECT count(*) FROM written"
+    )
 
 
 def _differs(stream: Stream, held: str, asked: str) -> str:

@@ -73,7 +73,7 @@ async def test_what_is_unchanged_is_neither_written_nor_locked(warehouse_url: st
             rows = day(3, **texts).rows[MESSAGES.name]
             await cursor.execute(upsert.empty_stage(MESSAGES))
             await _copy(cursor, upsert.copy_stage(MESSAGES), upsert.wire_types(MESSAGES), rows.values())
-            plan = "EXPLAIN (ANALYZE, WAL, FORMAT JSON) " + upsert.upsert(MESSAGES)
+            plan = "EXPLAIN (ANALYZE, WAL, FORMAT JSON) " + upsert.update_changed(MESSAGES)
             (((found,),),) = await fetched(cursor, plan, {"run_id": "run-3"})
             assert found["Plan"]["WAL Records"] in (range(records, 100 * records) if records else (0,))
 
