@@ -112,6 +112,8 @@ class Batch:
 
     def add_all(self, stream: Stream, rows: Sequence[Row]) -> None:
         """Add rows of one answer."""
+        if not rows:
+            return
         held = self.rows.setdefault(stream.name, {})
         keys = list(zip(*([row[position] for row in rows] for position in stream.key_positions), strict=True))
         if held.keys().isdisjoint(keys) and len(set(keys)) == len(keys):

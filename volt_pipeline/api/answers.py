@@ -38,7 +38,7 @@ class Reply:
     `paths` name all such parts, as far as Volt does.
     """
 
-    value: Any = field(repr=False)  # plain dict, list or None, as Volt gave it
+    value: Any = field(repr=False)  # plain dict, list or None, as Volt gave it; or in the shape that was asked for
     asked_at: datetime  # UTC, just before the request that brought it was sent
     error: VoltError | None = None
     partial: VoltError | None = None

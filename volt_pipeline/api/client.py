@@ -14,12 +14,14 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from importlib.metadata import PackageNotFoundError, version
 from types import TracebackType
 from typing import Any, Self
 
 from gql import Client
 from gql.transport.exceptions import TransportError, TransportQueryError
+from msgspec import Struct
 
 from volt_pipeline.api import documents
 from volt_pipeline.api.answers import (
@@ -125,11 +127,17 @@ class VoltClient:
         return Reply(verdict.values[operation], call.asked_at, partial=verdict.partial.get(operation))
 
     async def query_each(
-        self, operation: str, variables: Sequence[Mapping[str, Any]], *, without: frozenset[str] = WHOLE
+        self,
+        operation: str,
+        variables: Sequence[Mapping[str, Any]],
+        *,
+        without: frozenset[str] = WHOLE,
+        shape: type[Struct] | None = None,
     ) -> list[Reply]:
         """Ask one query for many items, several to a document; the replies come in the items' order.
 
-        `without` leaves fields out of the question, as in `query`.
+        `without` leaves fields out of the question, as in `query`. Values come in `shape` where all of a document's
+        do and nothing in it failed: that is decoded faster, into less memory; otherwise they are plain.
 
         What concerns one item lands in its `Reply.error`: NotFound, ContractError, ServerError, and TransientError
         for an item that goes unanswered while others are answered. What concerns the run is raised: AuthError
@@ -145,7 +153,7 @@ class VoltClient:
             learned=self._learned,
             pacing=self._pacing,
             patience=self._patience,
-            prepare=self._prepare,
+            prepare=partial(self._prepare, shape=shape),
             read=self._read,
             without=without,
         )
@@ -225,9 +233,9 @@ class VoltClient:
                 return answered(document, verdict, call.asked_at)
         raise failure
 
-    def _prepare(self, asked: Document, variables: Mapping[str, Any]) -> Call:
+    def _prepare(self, asked: Document, variables: Mapping[str, Any], shape: type[Struct] | None = None) -> Call:
         asked.check(variables)
-        return Call(asked, variables, Exchange(self._clock.now(), self._timeout))
+        return Call(asked, variables, Exchange(self._clock.now(), self._timeout, shape))
 
     def _patience(self) -> Patience:
         return Patience(self._pacing, self._deadline)
@@ -273,7 +281,7 @@ class VoltClient:
         limit = until - self._clock.monotonic()
         if self._first_tried is None:
             self._first_tried = self._clock.monotonic()
-        exchange = call.exchange = Exchange(self._clock.now(), max(0.1, min(self._timeout, limit)))
+        exchange = call.exchange = Exchange(self._clock.now(), max(0.1, min(self._timeout, limit)), call.exchange.shape)
         left_at = self._pacing.left()
         self.usage.requests += 1
         self.usage.by_operation[operation] += 1

@@ -1,4 +1,4 @@
-"""gql's aiohttp transport at bare speed: printed documents out, raw bytes in, decoded by orjson.
+"""gql's aiohttp transport at bare speed: printed documents out, raw bytes in, decoded by orjson or into a shape.
 
 gql's own transport prints every document again, decodes through text and logs what travels, phones and messages
 included. This one logs nothing, follows no redirect (the token must not travel on), reads no more than a cap, and
@@ -14,8 +14,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
-from functools import lru_cache
-from typing import Any, NoReturn
+from functools import cache, lru_cache
+from typing import Any, Generic, NoReturn, TypeVar
 from urllib.parse import urlsplit
 
 import aiohttp
@@ -30,11 +30,15 @@ from gql.transport.exceptions import (
     TransportServerError,
 )
 from graphql import ExecutionResult
+from msgspec import MsgspecError, Struct
+from msgspec.json import Decoder
 
 from volt_pipeline.api.errors import ContractError
 from volt_pipeline.api.pacing import Clock
 
 CONNECT_WITHIN = 10.0  # seconds: a host that takes longer to accept a connection is not there
+
+Shape = TypeVar("Shape")
 
 _LONE_SURROGATE = re.compile(rb"\\u[dD][89a-fA-F]")
 
@@ -57,6 +61,7 @@ class Exchange:
 
     asked_at: datetime
     timeout: float  # seconds for the whole exchange
+    shape: type[Struct] | None = None  # what each root value is decoded into, if all of them fit
     status: int = 0  # 0: no answer came
     retry_after: float | None = None  # seconds
     size: int = 0  # bytes of the body, decompressed
@@ -119,6 +124,8 @@ class VoltTransport(AIOHTTPTransport):
         exchange.executed = status < 300  # what cannot be read may have been done
         body = await self._read(response)
         exchange.size = len(body)
+        if exchange.shape and status < 300 and (values := _shaped(body, exchange.shape)) is not None:
+            return ExecutionResult(data=values)
         answer = _decode(body)
         if not isinstance(answer, dict) or not ("data" in answer or answer.get("errors")):
             _raise_unusable(status, "no body" if not body else "a body that is no GraphQL answer")
@@ -206,6 +213,26 @@ def _encode(payload: Mapping[str, Any]) -> bytes:
         return orjson.dumps(payload)
     except TypeError:  # orjson refuses lone surrogates, which a name read from Volt may hold
         return json.dumps(payload).encode()
+
+
+class _Answer(Struct, Generic[Shape]):
+    """An answer without any error."""
+
+    data: dict[str, Shape]
+    errors: None = None
+
+
+@cache
+def _decoder(shape: type[Struct]) -> Decoder[_Answer[Any]]:
+    return Decoder(_Answer[shape])  # type: ignore[valid-type]  # a type made at run time
+
+
+def _shaped(body: bytes, shape: type[Struct]) -> dict[str, Any] | None:
+    """The root values of an answer, each in this shape; None where anything in it does not fit."""
+    try:
+        return _decoder(shape).decode(body).data
+    except (MsgspecError, ValueError, RecursionError):
+        return None
 
 
 def _decode(body: bytes) -> Any:

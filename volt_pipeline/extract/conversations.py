@@ -24,6 +24,7 @@ from volt_pipeline.extract.messages import take_page
 from volt_pipeline.extract.pages import Page, PageError, advance
 from volt_pipeline.extract.reader import Account, Reader
 from volt_pipeline.extract.rows import identity
+from volt_pipeline.extract.shapes import Conversation
 
 ALIASES = 25  # conversations asked in one document
 _FEED = 1_000  # due conversations read from the warehouse at once
@@ -106,7 +107,9 @@ class _Walker:
 
     async def _ask(self, walks: Sequence[Walk], going: list[Walk], ended: list[Walk]) -> None:
         """Ask for the walks' next pages; tell which of them go on after that, and which have come to an end."""
-        replies = await self._reader.volt.query_each("conversation", [_variables(walk) for walk in walks])
+        replies = await self._reader.volt.query_each(
+            "conversation", [_variables(walk) for walk in walks], shape=Conversation
+        )
         async with self._reading:
             for at, (walk, reply) in enumerate(zip(walks, replies, strict=True), start=1):
                 await self._read(walk, reply, going, ended)

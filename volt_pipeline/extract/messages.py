@@ -12,6 +12,7 @@ from volt_pipeline.extract.ordinary import ordinary_rows
 from volt_pipeline.extract.pages import Page
 from volt_pipeline.extract.reader import Reader, put
 from volt_pipeline.extract.rows import escape, is_final
+from volt_pipeline.extract.shapes import getter, plain
 
 _SENT_AT = MESSAGES.column_names.index("sent_at")
 _FROM, _TO = MESSAGES.column_names.index("from_number"), MESSAGES.column_names.index("to_number")
@@ -27,7 +28,7 @@ def take_page(reader: Reader, batch: Batch, walk: Walk, page: Page, flaws: dict[
             batch.discoveries.add(Discovery("wave", "", wave_id, via="messages"))
         return [row[_SENT_AT] for row in made]
     times: list[datetime | None] = []
-    for at, message in enumerate(page.items):
+    for at, message in enumerate(plain(page.items)):
         row = take_message(
             reader, batch, message, page.asked_at, walk.account_id, walk.contact_phone, flaws.get(at, "")
         )
@@ -49,7 +50,7 @@ def _all_ordinary(reader: Reader, walk: Walk, page: Page) -> list[Row] | None:
 
 
 def _are_final(messages: Sequence[Any]) -> list[bool]:
-    return [message["status"] in FINAL_STATUSES for message in messages]
+    return [status in FINAL_STATUSES for status in map(getter(messages)("status"), messages)]
 
 
 def take_message(

@@ -11,12 +11,13 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from functools import cache
 from itertools import repeat
-from operator import attrgetter, is_, itemgetter
+from operator import attrgetter, is_
 from typing import Any
 
 from volt_pipeline.batch import Row
 from volt_pipeline.catalog import Kind, Stream
 from volt_pipeline.extract.rows import RowError, are_moments, json_text, moment, storable
+from volt_pipeline.extract.shapes import getter
 
 Derived = Mapping[str, Callable[[Sequence[Any]], Sequence[Any]]]  # items → a column
 
@@ -37,12 +38,13 @@ def ordinary_rows(
 ) -> list[Row] | None:
     """The rows of a page, as `row` would make them; None where it holds anything unusual.
 
-    `ours` is what `row` takes; `derived` makes the columns of ours that differ from item to item.
+    The items are plain objects or all in one shape. `ours` is what `row` takes; `derived` makes the columns of ours
+    that differ from item to item.
     """
     if not items:
         return []
     try:
-        taken = zip(*map(_fields(stream), items), strict=True)
+        taken = zip(*map(getter(items)(*_fields(stream)), items), strict=True)
         columns = list(_columns(stream, taken, items, ours, derived))
     except (_Unusual, RowError, KeyError, TypeError, ValueError, OverflowError):
         return None
@@ -50,8 +52,8 @@ def ordinary_rows(
 
 
 @cache
-def _fields(stream: Stream) -> Callable[[Any], tuple[Any, ...]]:
-    return itemgetter(*(column.path.partition(".")[0] for column in stream.columns if column.path))
+def _fields(stream: Stream) -> tuple[str, ...]:
+    return tuple(column.path.partition(".")[0] for column in stream.read)
 
 
 def _columns(
@@ -69,10 +71,11 @@ def _columns(
         else:
             values = next(taken)
             if below := column.path.partition(".")[2]:
+                get = getter(items)(below)
                 if None in values:
-                    values = [value if value is None else value[below] for value in values]
+                    values = [value if value is None else get(value) for value in values]
                 else:
-                    values = list(map(itemgetter(below), values))
+                    values = list(map(get, values))
             values = _CONVERT[column.kind](values)
             if column.name in ours:
                 values = [ours[column.name] if value is None else value for value in values]

@@ -10,6 +10,7 @@ from operator import ge
 from typing import Any
 
 from volt_pipeline.batch import Walk
+from volt_pipeline.extract.shapes import Conversation
 
 # No walk is longer than this many pages beyond one page an item: a loop that no cursor repeats ends here.
 _SPARE_PAGES = 1_000
@@ -23,8 +24,10 @@ class PageError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One answer of `inbox` or `conversation`. `next_cursor` is None on the last page; `broken` says why there is none
-    although there should be."""
+    """One answer of `inbox` or `conversation`; its items are plain objects or in a shape.
+
+    `next_cursor` is None on the last page; `broken` says why there is none although there should be.
+    """
 
     source: dict[str, Any]
     items: list[Any]
@@ -36,6 +39,9 @@ class Page:
     @classmethod
     def of(cls, value: Any, items: str, asked_at: datetime) -> Page:
         """Read an Inbox or Conversation object. Raises PageError when its shape is not the contract's."""
+        if isinstance(value, Conversation):
+            told = value.pageInfo
+            return cls._of({}, value.messages, told.totalItems, told.hasNextPage, told.nextPage, asked_at)
         info = value.get("pageInfo") if isinstance(value, dict) else None
         rows = value.get(items) if isinstance(value, dict) else None
         if not isinstance(info, dict) or not isinstance(rows, list):
@@ -43,11 +49,17 @@ class Page:
         total, cursor = info.get("totalItems"), info.get("nextPage")
         if type(total) is not int:
             raise PageError("pageInfo.totalItems is no number")
-        if not info.get("hasNextPage"):
-            return cls(value, rows, total, None, asked_at)
+        return cls._of(value, rows, total, bool(info.get("hasNextPage")), cursor, asked_at)
+
+    @classmethod
+    def _of(
+        cls, source: dict[str, Any], items: list[Any], total: int, goes_on: bool, cursor: Any, asked_at: datetime
+    ) -> Page:
+        if not goes_on:
+            return cls(source, items, total, None, asked_at)
         if not (isinstance(cursor, str) and cursor):
-            return cls(value, rows, total, None, asked_at, "it says that there is a next page, but not which")
-        return cls(value, rows, total, cursor, asked_at)
+            return cls(source, items, total, None, asked_at, "it says that there is a next page, but not which")
+        return cls(source, items, total, cursor, asked_at)
 
 
 def advance(walk: Walk, page: Page, times: Sequence[datetime | None], seen: set[str]) -> None:
