@@ -47,10 +47,14 @@ def body(value: Any) -> bytes:
 
 
 def test_what_the_contract_says_fits() -> None:
-    for message in (MESSAGE, {**MESSAGE, "wave": {"id": "5"}, "account": None, "status": None}):
-        found = _shaped(body(answer(message, message)), Conversation)
-        assert found is not None
-        assert plain(found["a0"].messages) == [message, message]
+    inbound = {**MESSAGE, "fromNumber": THEIRS, "toNumber": OURS, "status": "received", "confirmedAt": None}
+    messages = [MESSAGE, {**MESSAGE, "id": "2", "wave": {"id": "5"}, "status": "sending"}, {**inbound, "id": "3"}]
+    messages += [{**MESSAGE, "id": "4", "contact": None, "body": None, "status": None, "media": [{"url": "a"}]}]
+    sent = answer(*messages)
+    found = _shaped(body(sent), Conversation)
+    assert found is not None
+    assert plain(found["a0"].messages) == messages
+    assert taken(found["a0"]) == taken(sent["data"]["a0"], one_by_one=True)
 
 
 def test_what_is_broken_beside_the_data_does_not_fit() -> None:
