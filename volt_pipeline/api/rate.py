@@ -7,7 +7,8 @@ adaptive mode. So most time is spent close to the limit, few refusals are met on
 guessed too low or has risen is found all the same.
 
 A limit that was found twice is known, and its next trial can wait: longest where `Retry-After` makes a refusal cost a
-pause. The growth past the limit is the same for large and small rates, and the cut is a share, so processes that share
+pause. There the limit is passed more slowly, too, and a refusal on the way back to it says that it was counted too high:
+our last second may reach over two of Volt's windows. The growth past the limit is the same for large and small rates, and the cut is a share, so processes that share
 a token drift towards equal shares (additive increase, multiplicative decrease).
 """
 
@@ -20,11 +21,12 @@ CUT = 0.05  # the share that is given up where Volt refused
 LEAST = 1.0  # requests a second; to ask more seldom is left to the pauses after refusals
 FIRST = 10.0  # requests a second: no less is concluded from the first refusal
 CLIMB = 0.4  # requests/s³: the growth past the limit, and the way back to it; as the AWS SDKs have it
-HASTE = 3.0  # so many times faster after the first refusal, which may have come of a burst, unless refusals are dear
+HASTE = 3.0  # so many times faster after the first refusal, which may have come of a burst
+CARE = 0.5  # and so many times as fast where refusals are dear: who passes the limit slowly sees where it is
 KNOWN = 0.2  # found twice within this share of itself, or within KNOWN_LEAST, the limit is known
 KNOWN_LEAST = 2.0  # requests a second
 SHORTEST_WAY, LONGEST_WAY = 5.0, 60.0  # seconds of the way back to a known limit
-PER_PAUSE = 25.0  # the same, as a multiple of the pause that a refusal costs
+PER_PAUSE = 40.0  # the same, as a multiple of the pause that a refusal costs
 SLACK = 0.02  # seconds of lateness that later requests may make up for
 MANY = 100  # times of answers that are kept before the old ones are dropped
 
@@ -79,8 +81,10 @@ class Rate:
             self.limit = max(FIRST, accepted)
         else:
             rate = self.now(now)
-            self.limit = max(LEAST, min(max(accepted, rate / 2), rate))
-        self._speed = 1.0 if before or cost else HASTE
+            on_the_way = now - self._cut_at <= self._way
+            most = rate * (1 - CUT / 2) if cost and on_the_way else rate
+            self.limit = max(LEAST, min(max(accepted, rate / 2), most))
+        self._speed = CARE if cost else 1.0 if before else HASTE
         self._way = (self.limit * CUT / CLIMB) ** (1 / 3) / self._speed
         if before is not None and abs(self.limit - before) <= max(KNOWN * before, KNOWN_LEAST):
             self._way = min(LONGEST_WAY, max(self._way, SHORTEST_WAY, PER_PAUSE * cost))

@@ -6,7 +6,7 @@ from itertools import pairwise
 
 import pytest
 
-from volt_pipeline.api.rate import Rate
+from volt_pipeline.api.rate import SECOND, Rate
 
 
 def refused_at(limit: int, cost: float = 0.0) -> Rate:
@@ -69,6 +69,21 @@ def test_a_known_limit_is_tried_seldom_and_more_so_if_refusals_are_dear() -> Non
         past.append(next(second for second in range(1, 60) if used(rate, 20.0 + second, 100) > 1.01 * limit))
     assert past[0] >= 5
     assert past[1] >= 25
+
+
+def test_where_refusals_are_dear_the_limit_is_passed_more_slowly() -> None:
+    cheap, dear = (used(refused_at(100, cost), 20.0, 100) for cost in (0.0, 1.0))
+    assert 100 < dear < cheap
+
+
+@pytest.mark.parametrize(("cost", "most"), [(0.0, 1.0), (1.0, 0.975)])
+def test_a_dear_refusal_below_the_limit_says_that_it_was_counted_too_high(cost: float, most: float) -> None:
+    rate = refused_at(400, cost)
+    at = 10.0 + SECOND  # soon it will be back at the limit
+    before = used(rate, at, 400)
+    assert before < 400
+    rate.refused(at, cost)
+    assert rate.limit == pytest.approx(before * most)
 
 
 def test_past_the_limit_it_grows_ever_faster_but_never_past_twice_what_is_used() -> None:
