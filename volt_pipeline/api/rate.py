@@ -7,9 +7,10 @@ adaptive mode. So most time is spent close to the limit, few refusals are met on
 guessed too low or has risen is found all the same.
 
 A limit that was found twice is known, and its next trial can wait: longest where `Retry-After` makes a refusal cost a
-pause. There the limit is passed more slowly, too, and a refusal on the way back to it says that it was counted too high:
-our last second may reach over two of Volt's windows. The growth past the limit is the same for large and small rates, and the cut is a share, so processes that share
-a token drift towards equal shares (additive increase, multiplicative decrease).
+pause. There the limit is passed more slowly, too, and a refusal on the way back to it means that it was counted too
+high: a second of ours may reach over two of Volt's windows. The growth past the limit is the same for large and small
+rates, and the cut is a share, so processes that share a token drift towards equal shares (additive increase,
+multiplicative decrease).
 """
 
 from __future__ import annotations
