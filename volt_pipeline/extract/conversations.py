@@ -154,7 +154,13 @@ class _Walker:
                 batch, self._batch = self._batch, Batch()
                 ended, self._ended = self._ended, []
                 self._room.set()
-                await self._judged(ended, await self._reader.store.load(batch))
+                try:
+                    completed = await self._reader.store.load(batch)
+                except BaseException:  # a later page of a walk must not be written without this one
+                    batch.merge(self._batch)
+                    self._batch, self._ended = batch, ended + self._ended
+                    raise
+                await self._judged(ended, completed)
                 least = _ROWS
 
     async def _judged(self, ended: list[Walk], completed: set[tuple[str, str, str]]) -> None:

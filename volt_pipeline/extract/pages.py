@@ -55,6 +55,8 @@ class Page:
     def _of(
         cls, source: dict[str, Any], items: list[Any], total: int, goes_on: bool, cursor: Any, asked_at: datetime
     ) -> Page:
+        if abs(total) >= 2**63:  # more than the warehouse can hold
+            raise PageError("pageInfo.totalItems is no number of items")
         if not goes_on:
             return cls(source, items, total, None, asked_at)
         if not (isinstance(cursor, str) and cursor):

@@ -21,7 +21,7 @@ _TYPES: dict[Kind, Any] = {
     Kind.TIMESTAMP: str | None,
     Kind.INTEGER: int | None,
     Kind.BOOLEAN: bool | None,
-    Kind.JSON: Any,
+    Kind.JSON: list[str] | None,  # of a message its media alone: "array of strings" (API text: Message)
 }
 
 

@@ -1,8 +1,8 @@
 """The run's one writer: batches commit whole, with the state that says "we have them", under the run's leases.
 
 A batch that met a lost connection is written again from its start, on a new one. What is being written when its caller
-is called off goes to its end first: it may carry other callers' batches, and a command that is cut off just as its COPY
-begins would leave the connection in mid-command (psycopg 3.3).
+is called off goes to its end first: a command that is cut off just as its COPY begins would leave the connection in
+mid-command (psycopg 3.3).
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ class Loader:
         try:
             async with self._turn:
                 while not (waiting.done or waiting.error):
-                    await _to_its_end(self._write_queued())
+                    await self._write_queued()
         finally:
             if waiting in self._queue:  # called off before its turn came
                 self._queue.remove(waiting)
@@ -84,20 +84,23 @@ class Loader:
                 together.merge(taken[0].batch)
             together.merge(taken[-1].batch)
 
-        async def once(connection: Connection) -> tuple[dict[str, Counts], set[WalkKey]]:
+        async def once(connection: Connection) -> None:
             async with connection.transaction(), connection.cursor() as cursor:
                 await self.leases.prove(cursor)
-                return await write(cursor, together, self.run_id)
+                written, completed = await write(cursor, together, self.run_id)
+            self._count(written)
+            for waiting in taken:
+                waiting.done, waiting.completed = True, completed
 
         try:
-            written, completed = await self._persistently(once)
+            await self._persistently(once)
         except Exception as error:
             for waiting in taken:
                 waiting.error = error
-            return
-        self._count(written)
-        for waiting in taken:
-            waiting.done, waiting.completed = True, completed
+        except BaseException:
+            if not taken[0].done:  # the caller is called off; the others write theirs themselves
+                self._queue.extendleft(reversed(taken))
+            raise
 
     async def fetch(self, name: str, parameters: Mapping[str, Any]) -> list[tuple[Any, ...]]:
         """The rows of a named query."""
@@ -108,7 +111,7 @@ class Loader:
                     await cursor.execute(query(name), parameters)
                     return await cursor.fetchall() if cursor.description else []
 
-            return await _to_its_end(self._persistently(once))
+            return await self._persistently(once)
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator[Loader]:
@@ -148,7 +151,7 @@ class Loader:
         """Run one transaction, again on a new connection when the server went away in the middle."""
         for attempt in range(_RECONNECT_TRIES):
             try:
-                return await once(await self._connected())
+                return await _to_its_end(self._attempt(once))
             except (psycopg.OperationalError, WarehouseUnreachable) as error:
                 if attempt == _RECONNECT_TRIES - 1 or (self._connection and not self._connection.closed):
                     raise _described(error) from None
@@ -156,6 +159,9 @@ class Loader:
             except psycopg.Error as error:
                 raise _described(error) from None
         raise AssertionError("unreachable")
+
+    async def _attempt(self, once: Callable[[Connection], Awaitable[T]]) -> T:
+        return await once(await self._connected())
 
     def _count(self, written: Mapping[str, Counts]) -> None:
         for stream, counts in written.items():

@@ -1,6 +1,6 @@
 """What one transaction writes of a batch: rows with their history, memberships, findings, and the walks' states.
 
-Rows go by binary COPY into temporary staging tables, then history and upsert as `upsert.py` words them. All of it may
+Rows go by binary COPY into temporary staging tables, then from there as `upsert.py` words it. All of it may
 be repeated without harm.
 """
 

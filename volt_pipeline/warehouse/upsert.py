@@ -104,7 +104,7 @@ def _insert(stream: Stream, only: str = "") -> str:
 
 @cache
 def write_history(history: History) -> str:
-    """Append the versions that differ from what is held; runs before the upsert, which forgets the old values."""
+    """Append the versions that differ from what is held; runs before `update_changed`, which forgets the old values."""
     stream = catalog.stream_of(history)
     (key,) = stream.key
     tracked = ", ".join(f"t.{name}" for name in history.tracked)

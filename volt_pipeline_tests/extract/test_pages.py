@@ -51,6 +51,7 @@ def test_a_cursor_without_a_next_page_is_no_cursor() -> None:
         answer(total=None),
         answer(total="3"),
         answer(total=True),
+        answer(total=2**63),
     ],
 )
 def test_what_is_no_page_is_refused(value: Any) -> None:

@@ -49,7 +49,9 @@ def body(value: Any) -> bytes:
 def test_what_the_contract_says_fits() -> None:
     inbound = {**MESSAGE, "fromNumber": THEIRS, "toNumber": OURS, "status": "received", "confirmedAt": None}
     messages = [MESSAGE, {**MESSAGE, "id": "2", "wave": {"id": "5"}, "status": "sending"}, {**inbound, "id": "3"}]
-    messages += [{**MESSAGE, "id": "4", "contact": None, "body": None, "status": None, "media": [{"url": "a"}]}]
+    messages += [
+        {**MESSAGE, "id": "4", "contact": None, "body": None, "status": None, "media": ["https://example.com/a.png"]}
+    ]
     sent = answer(*messages)
     found = _shaped(body(sent), Conversation)
     assert found is not None

@@ -192,8 +192,8 @@ async def test_findings_are_remembered_with_their_last_answer(warehouse_url: str
 async def test_an_error_reaches_everyone_who_waited_for_the_write_and_tells_no_value(warehouse_url: str) -> None:
     bad = batch((ACCOUNTS, made(ACCOUNTS, at(1), name="SECRET")))  # it has no id
     async with loading(warehouse_url) as loader:
-        await loader.load(batch((CONTACTS, contact(at(1), "alone"))))
-        errors = await asyncio.gather(
+        outcomes = await asyncio.gather(
+            loader.load(batch((CONTACTS, contact(at(1), "alone")))),  # under way while the others gather
             loader.load(batch((CONTACTS, contact(at(1), "with the bad one")))),
             loader.load(bad),
             loader.load(batch((CONTACTS, contact(at(1), "with it too")))),
@@ -202,6 +202,8 @@ async def test_an_error_reaches_everyone_who_waited_for_the_write_and_tells_no_v
         assert ask(warehouse_url, "SELECT id FROM volt.contacts") == [("alone",)]
         assert loader.counts.keys() == {"contacts"}
         await loader.load(batch((CONTACTS, contact(at(1), "afterwards"))))
+    assert outcomes[0] == set()
+    errors = outcomes[1:]
     assert all(isinstance(error, WarehouseError) for error in errors)
     assert re.search(r"refused a write \(SQLSTATE 23502", str(errors[0]))
     assert not any("SECRET" in str(error) for error in errors)
@@ -212,7 +214,7 @@ async def test_many_small_batches_share_transactions(warehouse_url: str) -> None
     async with loading(warehouse_url) as loader:
         await asyncio.gather(*(loader.load(batch((CONTACTS, contact(at(1), str(n))))) for n in range(50)))
     ((rows, transactions),) = ask(warehouse_url, "SELECT count(*), count(DISTINCT xmin::text) FROM volt.contacts")
-    assert (rows, transactions) == (50, 1)
+    assert (rows, transactions) == (50, 2)
     assert loader.counts["contacts"] == Counts(read=50, inserted=50)
 
 
@@ -231,18 +233,30 @@ async def test_a_batch_that_is_called_off_before_its_turn_is_not_written_and_the
     assert ask(warehouse_url, "SELECT id FROM volt.contacts ORDER BY id") == [("first",), ("last",)]
 
 
-async def test_who_is_called_off_takes_no_other_batch_along(warehouse_url: str) -> None:
+@pytest.mark.parametrize("away", [False, True])
+async def test_who_is_called_off_takes_no_other_batch_along(away: bool, warehouse_url: str) -> None:
+    """Be it in the middle of the transaction, or while the server is away and is waited for."""
+    server, name = warehouse_url.rsplit("/", 1)
     async with loading(warehouse_url) as loader:
         with psycopg.connect(warehouse_url) as beside:
             beside.execute("LOCK TABLE volt.contacts IN EXCLUSIVE MODE")
-            called_off, other = (
-                asyncio.create_task(loader.load(batch((CONTACTS, contact(at(1), name))))) for name in ("1", "2")
-            )
-            await until_something_waits(beside)  # with both in its hands
-            called_off.cancel()
-        assert await other == set()
-        assert called_off.cancelled()
-    assert loader.counts["contacts"] == Counts(read=2, inserted=2)
+            tasks = [asyncio.create_task(loader.load(batch((CONTACTS, contact(at(1), str(n)))))) for n in range(3)]
+            await until_something_waits(beside)  # for the first of them
+            beside.rollback()
+            await asyncio.to_thread(beside.execute, "LOCK TABLE volt.contacts IN EXCLUSIVE MODE")
+            await until_something_waits(beside)  # for the second, with the third in its hands
+            if away:
+                ask(f"{server}/postgres", f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+                beside.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE NOT granted")
+                await asyncio.sleep(0.1)  # it tries to connect again, and waits
+            tasks[1].cancel()
+            beside.rollback()
+            ask(f"{server}/postgres", f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+        await asyncio.wait(tasks)
+        assert [task.cancelled() for task in tasks] == [False, True, False]
+    held = [key for (key,) in ask(warehouse_url, "SELECT id FROM volt.contacts ORDER BY id")]
+    assert held == (["0", "2"] if away else ["0", "1", "2"])
+    assert loader.counts["contacts"] == Counts(read=len(held), inserted=len(held))
 
 
 @pytest.mark.parametrize("times", [1, 2])
