@@ -117,7 +117,7 @@ def _times(values: Sequence[Any]) -> Sequence[Any]:
 
 
 def _json(values: Sequence[Any]) -> Sequence[Any]:
-    return [value if value is None else "[]" if value == [] else json_text(value) for value in values]
+    return [value if value is None else json_text(value) for value in values]
 
 
 _CONVERT: dict[Kind, Callable[[Sequence[Any]], Sequence[Any]]] = {

@@ -1,8 +1,8 @@
 """The shape of a conversation's page: what an answer is decoded into when it is just as the contract says.
 
-Its messages are then objects that hold the fields we asked for and nothing else, made in half the time and a quarter of
-the memory of dictionaries; a first sync is mostly that. An answer that does not fit (an ID as a number, a part that is
-missing, an error beside the data) comes as plain objects, as all others do.
+Its messages are then objects that hold the fields we asked for and nothing else, in half the time and half the memory
+of dictionaries; a first sync is mostly that. An answer that does not fit (an ID as a number, a part that is missing,
+an error beside the data) comes as plain objects, as all others do.
 """
 
 from __future__ import annotations

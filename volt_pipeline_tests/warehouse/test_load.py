@@ -90,6 +90,20 @@ async def test_what_was_gone_and_is_seen_again_is_there_again(warehouse_url: str
     assert ask(warehouse_url, "SELECT deleted_at, loaded_at FROM volt.contacts") == [(None, at(2))]
 
 
+async def test_what_is_new_and_what_has_changed_are_written_side_by_side(warehouse_url: str) -> None:
+    async with loading(warehouse_url) as loader:
+        await loader.load(batch((MESSAGES, message(at(1), "old")), (MESSAGES, message(at(1), "same"))))
+        changed = [(MESSAGES, message(at(2), "old", status="sent")), (MESSAGES, message(at(2), "same"))]
+        await loader.load(batch(*changed, (MESSAGES, message(at(2), "new"))))
+    assert loader.counts["messages"] == Counts(read=5, inserted=3, updated=1)
+    histories = ask(warehouse_url, "SELECT message_id, status FROM volt.message_statuses ORDER BY 1, observed_at")
+    assert histories == [("new", "sending"), ("old", "sending"), ("old", "sent"), ("same", "sending")]
+    assert ask(warehouse_url, "SELECT id, status FROM volt.messages WHERE loaded_at = %s ORDER BY 1", at(2)) == [
+        ("new", "sending"),
+        ("old", "sent"),
+    ]
+
+
 async def test_a_message_keeps_every_status_it_was_seen_with(warehouse_url: str) -> None:
     seen: list[tuple[float, dict[str, Any]]] = [
         (1, {}),
