@@ -30,7 +30,7 @@ def sandbox(server: Sandbox) -> Iterator[Sandbox]:
 
 
 @pytest.mark.parametrize(
-    "limit", [FixedWindow(50), FixedWindow(25, 0.5), TokenBucket(50, 5), FixedWindow(50, retry_after=0.5)]
+    "limit", [FixedWindow(20), FixedWindow(10, 0.5), TokenBucket(20, 5), FixedWindow(20, retry_after=0.5)]
 )
 async def test_nothing_is_lost_and_few_are_refused(sandbox: Sandbox, limit: RateLimit) -> None:
     sandbox.faults.rate_limit = limit
