@@ -34,7 +34,7 @@ async def arrive(url: str, *bodies: bytes, with_id: bool = True) -> None:
 
 def signed(body: bytes, *, with_id: bool = True) -> SignedEvent:
     if with_id:
-        return SignedEvent(f"id:{next(_IDS)}", "ed25519", "0123", datetime.now(UTC), body)
+        return SignedEvent(f"id:{next(_IDS):06}", "ed25519", "0123", datetime.now(UTC), body)
     return SignedEvent(f"sha256:{sha256(body).hexdigest()}", "rsa", "0123", None, body)
 
 
