@@ -77,7 +77,7 @@ class _Walker:
         self._batch = Batch()  # read, and not yet written
         self._ended: list[Walk] = []  # the walks in it that have nothing more to read
         self._since = 0.0
-        self._writing = asyncio.Lock()
+        self._writing = asyncio.Semaphore(2)  # while one batch is written, another can be staged
         self._room = asyncio.Event()
         self._reading = asyncio.Lock()  # pages become rows one by one, so that nothing else waits long for its turn
         self._asking = 0  # documents under way
@@ -154,13 +154,7 @@ class _Walker:
                 batch, self._batch = self._batch, Batch()
                 ended, self._ended = self._ended, []
                 self._room.set()
-                try:
-                    completed = await self._reader.store.load(batch)
-                except BaseException:  # a later page of a walk must not be written without this one
-                    batch.merge(self._batch)
-                    self._batch, self._ended = batch, ended + self._ended
-                    raise
-                await self._judged(ended, completed)
+                await self._judged(ended, await self._reader.store.load(batch))
                 least = _ROWS
 
     async def _judged(self, ended: list[Walk], completed: set[tuple[str, str, str]]) -> None:

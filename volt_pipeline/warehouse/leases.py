@@ -72,7 +72,7 @@ class Leases:
         """First statement of each transaction. Raises LeaseLost when another run has taken over."""
         if not self.epochs:
             return
-        await cursor.execute(query("renew_leases"), {**self.held, "seconds": self.seconds})
+        await cursor.execute(query("prove_leases"), self.held)
         kept = {phone for (phone,) in await cursor.fetchall()}
         if lost := sorted(set(self.epochs) - kept):
             raise LeaseLost(

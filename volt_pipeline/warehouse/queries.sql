@@ -597,8 +597,15 @@ UPDATE volt_ops.rejects
 SET resolved_at = now()
 WHERE resolved_at IS NULL AND stream = %(stream)s AND key <> '' AND key = ANY(%(keys)s)
 
+-- name: prove_leases
+-- The accounts that this run still holds, and will hold until its transaction ends; what a zombie trips over.
+SELECT l.account_phone
+FROM volt_ops.leases AS l
+JOIN unnest(%(phones)s::text[], %(epochs)s::bigint[]) AS held (account_phone, epoch) USING (account_phone, epoch)
+ORDER BY l.account_phone
+FOR KEY SHARE OF l
+
 -- name: renew_leases
--- Proves that this run still holds its accounts, and keeps them; also what a zombie trips over.
 UPDATE volt_ops.leases AS l
 SET expires_at = now() + %(seconds)s * interval '1 second'
 FROM unnest(%(phones)s::text[], %(epochs)s::bigint[]) AS held (account_phone, epoch)

@@ -7,18 +7,18 @@ be repeated without harm.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import psycopg
 
 from volt_pipeline import catalog
-from volt_pipeline.batch import Batch, Reading, Reject, Row, Walk
+from volt_pipeline.batch import Batch, Reading, Reject, Walk
 from volt_pipeline.catalog import Stream
 from volt_pipeline.warehouse import upsert
 from volt_pipeline.warehouse.queries import query
-from volt_pipeline.warehouse.withholding import withhold
+from volt_pipeline.warehouse.withholding import Kept, note_withheld, withhold
 
 Cursor = psycopg.AsyncCursor[Any]
 WalkKey = tuple[str, str, str]
@@ -36,6 +36,8 @@ _MEMBERSHIP_TYPES = {"contact_id": "text", "asked_at": "timestamptz", "list_ids"
 # from what the crash lost.)
 _OFF = ("enable_seqscan", "enable_hashjoin", "enable_mergejoin", "enable_material")
 _MODE = "; ".join(f"SET LOCAL {name} = off" for name in _OFF)
+# What is staged waits for the transaction before it, however long that takes.
+_MODE += "; SET LOCAL idle_in_transaction_session_timeout = 0"
 
 
 @dataclass
@@ -66,16 +68,28 @@ async def create_stages(cursor: Cursor) -> None:
         await cursor.execute(f"CREATE TEMP TABLE IF NOT EXISTS {name} ({columns}) ON COMMIT DELETE ROWS")
 
 
-async def write(cursor: Cursor, batch: Batch, run_id: str) -> tuple[dict[str, Counts], set[WalkKey]]:
-    """Write a batch; gives what it did to each table, and the keys of the walks that are complete now.
+async def stage(cursor: Cursor, batch: Batch) -> Kept:
+    """Send a batch's rows to the staging tables: whatever else a transaction sees or locks waits for `write`.
 
     What is of people who were forgotten is left out before anything reaches the server.
     """
     await cursor.execute(_MODE)
-    kept = await withhold(cursor, batch, run_id)
+    kept = await withhold(cursor, batch)
+    for stream in catalog.STREAMS:
+        if rows := kept.batch.rows.get(stream.name):
+            await _copy(cursor, upsert.copy_stage(stream), upsert.wire_types(stream), rows.values())
+    return kept
+
+
+async def write(cursor: Cursor, kept: Kept, run_id: str) -> tuple[dict[str, Counts], set[WalkKey]]:
+    """Write what is staged of a batch, and all else of it.
+
+    Gives what that did to each table, and the keys of the walks that are complete now.
+    """
     batch = kept.batch
+    await note_withheld(cursor, kept, run_id)
     counts = {
-        stream.name: await _write_rows(cursor, stream, rows, run_id)
+        stream.name: await _write_rows(cursor, stream, len(rows), run_id)
         for stream in catalog.STREAMS
         if (rows := batch.rows.get(stream.name))
     }
@@ -89,11 +103,10 @@ async def write(cursor: Cursor, batch: Batch, run_id: str) -> tuple[dict[str, Co
     return counts, kept.ended | await _write_walks(cursor, list(batch.walks.values()), run_id)
 
 
-async def _write_rows(cursor: Cursor, stream: Stream, rows: Mapping[tuple[Any, ...], Row], run_id: str) -> Counts:
-    await _copy(cursor, upsert.copy_stage(stream), upsert.wire_types(stream), rows.values())
+async def _write_rows(cursor: Cursor, stream: Stream, staged: int, run_id: str) -> Counts:
     if stream is catalog.CONTACTS:
         await cursor.execute(query("reopen_conversations"))
-    counts = Counts(len(rows), inserted=await _number(cursor, upsert.insert_new(stream), run_id))
+    counts = Counts(staged, inserted=await _number(cursor, upsert.insert_new(stream), run_id))
     if counts.inserted < counts.read:
         for history in catalog.HISTORIES:
             if history.of == stream.name:

@@ -90,21 +90,22 @@ def forgotten_now(connection: psycopg.Connection[Any]) -> Forgotten:
     return Forgotten(bytes(key), [bytes(digest) for (digest,) in connection.execute(query("list_forgotten"))])
 
 
-async def withhold(cursor: psycopg.AsyncCursor[Any], batch: Batch, run_id: str) -> Kept:
-    """The batch without what is of people who were forgotten; what inboxes showed of them is noted for the counts."""
+async def withhold(cursor: psycopg.AsyncCursor[Any], batch: Batch) -> Kept:
+    """The batch without what is of people who were forgotten."""
     forgotten = await read_forgotten(cursor)
-    if not forgotten:
-        return Kept(batch)
-    kept = without(batch, forgotten)
+    return without(batch, forgotten) if forgotten else Kept(batch)
+
+
+async def note_withheld(cursor: psycopg.AsyncCursor[Any], kept: Kept, run_id: str) -> None:
+    """Note, for the counts, of whom something was left out, and whom inboxes showed or, at their end, had not."""
     for people, name in ((kept.people - kept.shown, "note_withheld"), (kept.shown, "note_withheld_items")):
         if people:
             accounts, digests = zip(*sorted(people), strict=True)
             parameters = {"account_ids": list(accounts), "digests": list(digests), "run_id": run_id}
             await cursor.execute(query(name), parameters)
-    inboxes = [walk for walk in batch.walks.values() if walk.stream == catalog.INBOX_ITEMS.name]
+    inboxes = [walk for walk in kept.batch.walks.values() if walk.stream == catalog.INBOX_ITEMS.name]
     if ended := [walk.account_id for walk in inboxes if walk.reached_end]:
         await cursor.execute(query("clear_withheld_items"), {"account_ids": ended, "run_id": run_id})
-    return kept
 
 
 def without(batch: Batch, forgotten: Forgotten) -> Kept:

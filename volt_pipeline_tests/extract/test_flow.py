@@ -2,17 +2,9 @@
 
 from __future__ import annotations
 
-import asyncio
-from datetime import UTC, datetime
-from typing import Any, cast
-
 import pytest
 
-from volt_pipeline.batch import Batch, Walk
-from volt_pipeline.catalog import CONVERSATIONS
 from volt_pipeline.extract import behind, conversations, frontier
-from volt_pipeline.extract.frontier import Frontier
-from volt_pipeline.extract.reader import Reader
 from volt_pipeline_tests.extract.trapping import Trap
 
 
@@ -65,40 +57,3 @@ async def test_a_huge_conversation_does_not_hold_the_others(trap: Trap, monkeypa
     assert asked <= others + 32  # each page once
     assert completed == [(others,)]  # all others were complete before it was
     trap.assert_whole()
-
-
-class Held:
-    """A store whose first write never ends."""
-
-    def __init__(self) -> None:
-        self.written: list[Batch] = []
-        self.begun = asyncio.Event()
-
-    async def load(self, batch: Batch) -> set[tuple[str, str, str]]:
-        if not self.begun.is_set():
-            self.begun.set()
-            await asyncio.Event().wait()
-        self.written.append(batch)
-        return set()
-
-
-async def test_a_page_is_never_written_without_those_before_it() -> None:
-    """Whatever calls its writing off: the next write holds it, too, and then the later state of its walk."""
-    store, key = Held(), ("messages", "1", "+2")
-    walker = conversations._Walker(Reader(cast(Any, None), cast(Any, store), lambda *_: None), Frontier(9))
-
-    def read(page: int) -> None:
-        walk = Walk("messages", "1", "+1", "+2", cursor=f"after {page}", pages=page)
-        walker._batch.add(CONVERSATIONS, ("1", f"page {page}", 1, datetime.now(UTC)))
-        walker._batch.walks[key] = walk
-
-    read(1)
-    writing = asyncio.create_task(walker.write())
-    await store.begun.wait()
-    read(2)
-    writing.cancel()
-    await asyncio.wait([writing])
-    await walker.write()
-    (written,) = store.written
-    assert [phone for _, phone in written.rows["conversations"]] == ["page 1", "page 2"]
-    assert written.walks[key].pages == 2

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
@@ -58,6 +59,13 @@ def ask(url: str, text: str, *parameters: Any) -> list[tuple[Any, ...]]:
     with psycopg.connect(url, autocommit=True, options="-c TimeZone=UTC") as connection:
         cursor = connection.execute(text.encode(), parameters or None)
         return cursor.fetchall() if cursor.description else []
+
+
+async def until_waiting(beside: psycopg.Connection, how_many: int) -> None:
+    """Until so many wait for locks."""
+    async with asyncio.timeout(20):
+        while beside.execute("SELECT FROM pg_locks WHERE NOT granted").rowcount < how_many:  # noqa: ASYNC110
+            await asyncio.sleep(0.01)
 
 
 def versions(url: str, schema: str = "volt") -> dict[str, list[tuple[str, str, str]]]:

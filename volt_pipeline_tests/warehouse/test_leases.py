@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 
+import psycopg
 import pytest
 
 from volt_pipeline.batch import Discovery
 from volt_pipeline.catalog import CONTACTS
+from volt_pipeline.warehouse import load
 from volt_pipeline.warehouse.errors import LeaseHeld, LeaseLost
+from volt_pipeline.warehouse.leases import Leases
+from volt_pipeline.warehouse.load import Loader
 
-from .loading import OTHER_PHONE, PHONE, ask, at, batch, contact, end_connections, loading, versions
+from .loading import OTHER_PHONE, PHONE, ask, at, batch, contact, end_connections, loading, until_waiting, versions
 
 
 async def refused(url: str, run_id: str, *phones: str) -> str:
@@ -19,6 +24,12 @@ async def refused(url: str, run_id: str, *phones: str) -> str:
         async with loading(url, run_id, *phones):
             pass
     return str(caught.value)
+
+
+async def until_renewed(url: str) -> None:
+    async with asyncio.timeout(20):
+        while ask(url, "SELECT 1 FROM volt_ops.leases WHERE expires_at < now()"):  # noqa: ASYNC110
+            await asyncio.sleep(0.05)
 
 
 async def test_a_second_run_is_told_who_is_at_work(warehouse_url: str) -> None:
@@ -100,8 +111,48 @@ async def test_a_zombie_writes_nothing_and_disturbs_nobody(warehouse_url: str) -
     assert held == [(OTHER_PHONE,)]  # its successor's lease is not the zombie's to release
 
 
-async def test_each_write_keeps_the_lease(warehouse_url: str) -> None:
-    async with loading(warehouse_url) as loader:
+async def test_a_heartbeat_keeps_the_lease(warehouse_url: str) -> None:
+    async with Loader(warehouse_url, "run-1", Leases((PHONE,), "run-1", seconds=1)).open():
         ask(warehouse_url, "UPDATE volt_ops.leases SET expires_at = now() - interval '1 second'")
-        await loader.load(batch((CONTACTS, contact(at(1)))))
+        await until_renewed(warehouse_url)
         assert PHONE in await refused(warehouse_url, "run-2")
+
+
+async def test_a_heartbeat_outlives_a_warehouse_that_was_away(
+    warehouse_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(load, "_TRIES", 1)
+    server, name = warehouse_url.rsplit("/", 1)
+    async with Loader(warehouse_url, "run-1", Leases((PHONE,), "run-1", seconds=1)).open():
+        ask(f"{server}/postgres", f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+        ask(f"{server}/postgres", "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", name)
+        await asyncio.sleep(0.6)  # at least one beat
+        ask(f"{server}/postgres", f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+        ask(warehouse_url, "UPDATE volt_ops.leases SET expires_at = now() - interval '1 second'")
+        await until_renewed(warehouse_url)
+
+
+async def test_a_write_under_way_is_not_taken_over(warehouse_url: str) -> None:
+    """Who takes the account over waits for it, and so goes on from what it wrote."""
+    ended: list[str] = []
+
+    async def write(loader: Loader) -> None:
+        await loader.load(batch((CONTACTS, contact(at(1)))))
+        ended.append("the write")
+
+    async def take_over() -> None:
+        async with loading(warehouse_url, "run-2"):
+            ended.append("the taking")
+
+    async with loading(warehouse_url) as slow:
+        with psycopg.connect(warehouse_url) as beside:
+            beside.execute("LOCK TABLE volt.contacts IN EXCLUSIVE MODE")
+            writing = asyncio.create_task(write(slow))
+            await until_waiting(beside, 1)
+            ask(warehouse_url, "UPDATE volt_ops.leases SET expires_at = now() - interval '1 second'")
+            taking = asyncio.create_task(take_over())
+            await until_waiting(beside, 2)
+            beside.rollback()
+            async with asyncio.timeout(20):
+                await asyncio.gather(writing, taking)
+    assert ended == ["the write", "the taking"]

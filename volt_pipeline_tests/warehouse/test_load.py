@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import psycopg
@@ -11,18 +13,15 @@ import pytest
 
 from volt_pipeline.batch import Batch, Discovery, Reading, Reject
 from volt_pipeline.catalog import ACCOUNTS, CONTACTS, MESSAGES, STREAMS, Kind, Stream
+from volt_pipeline.warehouse import load
 from volt_pipeline.warehouse.errors import WarehouseError
+from volt_pipeline.warehouse.load import Loader
 from volt_pipeline.warehouse.transaction import Counts
 
-from .loading import ask, at, batch, contact, end_connections, loading, made, message, versions
+from .loading import ask, at, batch, contact, end_connections, loading, made, message, until_waiting, versions
 
 ONE: dict[Kind, Any] = {Kind.TEXT: "one", Kind.INTEGER: 1, Kind.BOOLEAN: True, Kind.TIMESTAMP: at(1), Kind.JSON: "[1]"}
 TWO: dict[Kind, Any] = {Kind.TEXT: "two", Kind.INTEGER: 2, Kind.BOOLEAN: False, Kind.TIMESTAMP: at(2), Kind.JSON: "{}"}
-
-
-async def until_something_waits(beside: psycopg.Connection) -> None:
-    while not beside.execute("SELECT FROM pg_locks WHERE NOT granted").fetchall():  # noqa: ASYNC110
-        await asyncio.sleep(0.01)
 
 
 def one_row_each(values: dict[Kind, Any], minute: int) -> Batch:
@@ -205,72 +204,59 @@ async def test_findings_are_remembered_with_their_last_answer(warehouse_url: str
 
 async def test_an_error_reaches_everyone_who_waited_for_the_write_and_tells_no_value(warehouse_url: str) -> None:
     bad = batch((ACCOUNTS, made(ACCOUNTS, at(1), name="SECRET")))  # it has no id
+    names = ("alone", "with the bad one", "with it too")
+    good = [batch((CONTACTS, contact(at(1), name))) for name in names]
     async with loading(warehouse_url) as loader:
-        outcomes = await asyncio.gather(
-            loader.load(batch((CONTACTS, contact(at(1), "alone")))),  # under way while the others gather
-            loader.load(batch((CONTACTS, contact(at(1), "with the bad one")))),
-            loader.load(bad),
-            loader.load(batch((CONTACTS, contact(at(1), "with it too")))),
-            return_exceptions=True,
-        )
-        assert ask(warehouse_url, "SELECT id FROM volt.contacts") == [("alone",)]
-        assert loader.counts.keys() == {"contacts"}
-        await loader.load(batch((CONTACTS, contact(at(1), "afterwards"))))
+        with psycopg.connect(warehouse_url) as beside:
+            beside.execute("LOCK TABLE volt.contacts IN EXCLUSIVE MODE")
+            tasks = [asyncio.create_task(loader.load(good[0]))]  # under way while the others gather
+            await until_waiting(beside, 1)
+            tasks += [asyncio.create_task(loader.load(each)) for each in (good[1], bad, good[2])]
+            await asyncio.sleep(0)
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+        with pytest.raises(WarehouseError) as later:  # it may rest on what was not written
+            await loader.load(batch((CONTACTS, contact(at(1), "afterwards"))))
+        assert await loader.fetch("account_numbers", {}) == []
+    assert ask(warehouse_url, "SELECT id FROM volt.contacts") == [("alone",)]
+    assert loader.counts == {"contacts": Counts(read=1, inserted=1)}
     assert outcomes[0] == set()
-    errors = outcomes[1:]
-    assert all(isinstance(error, WarehouseError) for error in errors)
-    assert re.search(r"refused a write \(SQLSTATE 23502", str(errors[0]))
-    assert not any("SECRET" in str(error) for error in errors)
-    assert loader.counts["contacts"] == Counts(read=2, inserted=2)
+    assert outcomes[1:] == [later.value] * 3
+    assert re.search(r"refused a write \(SQLSTATE 23502", str(later.value))
+    assert "SECRET" not in str(later.value)
 
 
 async def test_many_small_batches_share_transactions(warehouse_url: str) -> None:
     async with loading(warehouse_url) as loader:
         await asyncio.gather(*(loader.load(batch((CONTACTS, contact(at(1), str(n))))) for n in range(50)))
     ((rows, transactions),) = ask(warehouse_url, "SELECT count(*), count(DISTINCT xmin::text) FROM volt.contacts")
-    assert (rows, transactions) == (50, 2)
+    assert (rows, transactions) == (50, 1)
     assert loader.counts["contacts"] == Counts(read=50, inserted=50)
 
 
-async def test_a_batch_that_is_called_off_before_its_turn_is_not_written_and_the_others_are(warehouse_url: str) -> None:
-    async with loading(warehouse_url) as loader:
-        with psycopg.connect(warehouse_url) as beside:
-            beside.execute("LOCK TABLE volt.contacts IN EXCLUSIVE MODE")
-            first = asyncio.create_task(loader.load(batch((CONTACTS, contact(at(1), "first")))))
-            await until_something_waits(beside)
-            given_up = asyncio.create_task(loader.load(batch((CONTACTS, contact(at(1), "given up")))))
-            last = asyncio.create_task(loader.load(batch((CONTACTS, contact(at(1), "last")))))
-            await asyncio.sleep(0)
-            given_up.cancel()
-        await asyncio.wait([first, given_up, last])
-        assert given_up.cancelled()
-    assert ask(warehouse_url, "SELECT id FROM volt.contacts ORDER BY id") == [("first",), ("last",)]
-
-
 @pytest.mark.parametrize("away", [False, True])
-async def test_who_is_called_off_takes_no_other_batch_along(away: bool, warehouse_url: str) -> None:
-    """Be it in the middle of the transaction, or while the server is away and is waited for."""
+async def test_what_was_given_is_written_although_its_caller_is_called_off(away: bool, warehouse_url: str) -> None:
+    """Be it in the middle of its transaction, before its turn, or while the server is away and is waited for."""
     server, name = warehouse_url.rsplit("/", 1)
     async with loading(warehouse_url) as loader:
         with psycopg.connect(warehouse_url) as beside:
             beside.execute("LOCK TABLE volt.contacts IN EXCLUSIVE MODE")
-            tasks = [asyncio.create_task(loader.load(batch((CONTACTS, contact(at(1), str(n)))))) for n in range(3)]
-            await until_something_waits(beside)  # for the first of them
-            beside.rollback()
-            await asyncio.to_thread(beside.execute, "LOCK TABLE volt.contacts IN EXCLUSIVE MODE")
-            await until_something_waits(beside)  # for the second, with the third in its hands
+            tasks = []
+            for number in range(3):
+                tasks.append(asyncio.create_task(loader.load(batch((CONTACTS, contact(at(1), str(number)))))))
+                await asyncio.sleep(0)  # it is given
+            await until_waiting(beside, 1)
             if away:
                 ask(f"{server}/postgres", f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
                 beside.execute("SELECT pg_terminate_backend(pid) FROM pg_locks WHERE NOT granted")
                 await asyncio.sleep(0.1)  # it tries to connect again, and waits
+            tasks[0].cancel()
             tasks[1].cancel()
             beside.rollback()
             ask(f"{server}/postgres", f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
         await asyncio.wait(tasks)
-        assert [task.cancelled() for task in tasks] == [False, True, False]
-    held = [key for (key,) in ask(warehouse_url, "SELECT id FROM volt.contacts ORDER BY id")]
-    assert held == (["0", "2"] if away else ["0", "1", "2"])
-    assert loader.counts["contacts"] == Counts(read=len(held), inserted=len(held))
+        assert [task.cancelled() for task in tasks] == [True, True, False]
+    assert ask(warehouse_url, "SELECT id FROM volt.contacts ORDER BY id") == [("0",), ("1",), ("2",)]
+    assert loader.counts["contacts"] == Counts(read=3, inserted=3)
 
 
 @pytest.mark.parametrize("times", [1, 2])
@@ -305,6 +291,31 @@ async def test_a_load_may_be_called_off_in_any_command(
     assert loader.counts["messages"].read == point
 
 
+async def test_a_reading_may_be_called_off_in_any_command(warehouse_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What follows is read on the same connection."""
+    commands = 0
+    reading: asyncio.Task[Any] = asyncio.create_task(asyncio.sleep(0))
+    real = psycopg.AsyncConnection.wait
+
+    async def counted(connection: Any, command: Any, **options: Any) -> Any:
+        nonlocal commands
+        commands -= 1
+        if commands == 0:
+            asyncio.get_running_loop().call_soon(reading.cancel)
+        return await real(connection, command, **options)
+
+    monkeypatch.setattr(psycopg.AsyncConnection, "wait", counted)
+    async with loading(warehouse_url) as loader:
+        for point in (1, 2, 3):  # BEGIN, the query, COMMIT
+            commands = point
+            reading = asyncio.create_task(loader.fetch("account_numbers", {}))
+            await asyncio.wait([reading])
+            assert reading.cancelled()
+            commands = 0
+            assert await loader.fetch("account_numbers", {}) == []
+        assert end_connections(warehouse_url) == 1
+
+
 async def test_a_connection_that_is_killed_between_batches_is_replaced(warehouse_url: str) -> None:
     async with loading(warehouse_url) as loader:
         await loader.load(batch((CONTACTS, contact(at(1), "1"))))
@@ -320,8 +331,125 @@ async def test_a_connection_that_is_killed_inside_a_transaction_loses_and_double
         with psycopg.connect(warehouse_url) as beside:
             beside.execute("LOCK TABLE volt.contacts IN EXCLUSIVE MODE")
             writing = asyncio.create_task(loader.load(batch((MESSAGES, message(at(1))), (CONTACTS, contact(at(1))))))
-            await until_something_waits(beside)
+            await until_waiting(beside, 1)
             assert end_connections(warehouse_url) == 1
         await writing
     assert loader.counts == {name: Counts(read=1, inserted=1) for name in ("contacts", "messages")}
     assert ask(warehouse_url, "SELECT status FROM volt.message_statuses") == [("sending",)]
+
+
+@pytest.fixture
+def one_row_a_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(load, "_ROWS_A_TRANSACTION", 1)
+
+
+AT_WORK = """
+SELECT CASE state WHEN 'active' THEN 'written' ELSE 'staged' END, pid
+FROM pg_stat_activity
+WHERE application_name = 'volt_pipeline'
+  AND (state = 'active' OR (state = 'idle in transaction' AND query LIKE 'COPY stage_contacts%'))
+"""
+
+
+@asynccontextmanager
+async def one_written_one_staged(
+    loader: Loader, url: str, *batches: Batch
+) -> AsyncIterator[tuple[psycopg.Connection, dict[str, int], list[asyncio.Task[Any]]]]:
+    """The first batch waits for a lock, the next is staged. Gives who holds the lock, their processes, all tasks."""
+    with psycopg.connect(url, options="-c TimeZone=UTC -c idle_in_transaction_session_timeout=0") as beside:
+        beside.execute("LOCK TABLE volt.contacts IN EXCLUSIVE MODE")
+        tasks = [asyncio.create_task(loader.load(each)) for each in batches]
+        processes: dict[str, int] = {}
+        async with asyncio.timeout(20):
+            while processes.keys() != {"written", "staged"}:
+                await asyncio.sleep(0.02)
+                processes = dict(ask(url, AT_WORK))
+        yield beside, processes, tasks
+
+
+def told(minute: float) -> Batch:
+    return batch((CONTACTS, contact(at(minute), name=f"minute {minute}")))
+
+
+@pytest.mark.usefixtures("one_row_a_transaction")
+async def test_a_transaction_is_staged_while_another_is_written_and_they_keep_their_order(warehouse_url: str) -> None:
+    async with loading(warehouse_url) as loader:
+        async with one_written_one_staged(loader, warehouse_url, *map(told, (1, 2, 3))) as (_, _, tasks):
+            pass
+        await asyncio.gather(*tasks)
+    found = ask(warehouse_url, "SELECT name, observed_at FROM volt.contact_changes ORDER BY observed_at")
+    assert found == [(f"minute {minute}", at(minute)) for minute in (1, 2, 3)]
+    assert loader.counts["contacts"] == Counts(read=3, inserted=1, updated=2)
+
+
+@pytest.mark.usefixtures("one_row_a_transaction")
+@pytest.mark.parametrize("killed", [["written"], ["staged"], ["staged", "written"]])
+async def test_whichever_connection_is_lost_the_order_stays(killed: list[str], warehouse_url: str) -> None:
+    async with loading(warehouse_url) as loader:
+        batches = map(told, (1, 2, 3))
+        async with one_written_one_staged(loader, warehouse_url, *batches) as (beside, processes, tasks):
+            for which in killed:
+                beside.execute("SELECT pg_terminate_backend(%s)", [processes[which]])
+        await asyncio.gather(*tasks)
+    found = ask(warehouse_url, "SELECT name, observed_at FROM volt.contact_changes ORDER BY observed_at")
+    assert found == [(f"minute {minute}", at(minute)) for minute in (1, 2, 3)]
+    assert loader.counts["contacts"] == Counts(read=3, inserted=1, updated=2)
+
+
+@pytest.mark.usefixtures("one_row_a_transaction")
+async def test_nothing_is_written_after_what_could_not_be(warehouse_url: str) -> None:
+    """A later page of a walk, above all: its state says that the pages before it are held."""
+    bad = told(1)
+    bad.add(MESSAGES, made(MESSAGES, at(1), body="it has no id"))
+    async with loading(warehouse_url) as loader:
+        async with one_written_one_staged(loader, warehouse_url, bad, told(2), told(3)) as (_, _, tasks):
+            pass
+        outcomes = await asyncio.gather(*tasks, return_exceptions=True)
+    assert {type(outcome) for outcome in outcomes} == {WarehouseError}
+    assert ask(warehouse_url, "SELECT id FROM volt.contacts") == []
+    assert loader.counts == {}
+
+
+@pytest.mark.usefixtures("one_row_a_transaction")
+async def test_no_setting_of_the_database_comes_between(warehouse_url: str) -> None:
+    name = warehouse_url.rsplit("/", 1)[1]
+    ask(warehouse_url, f"ALTER DATABASE {name} SET idle_in_transaction_session_timeout = '300ms'")
+    ask(warehouse_url, f"ALTER DATABASE {name} SET default_transaction_isolation = 'repeatable read'")
+    async with loading(warehouse_url) as loader:
+        async with one_written_one_staged(loader, warehouse_url, *map(told, (1, 2))) as (_, _, tasks):
+            await asyncio.sleep(0.6)
+        await asyncio.gather(*tasks)
+    assert loader.counts["contacts"] == Counts(read=2, inserted=1, updated=1)
+
+
+@pytest.mark.usefixtures("one_row_a_transaction")
+async def test_an_erasure_that_waits_for_what_is_staged_does_not_hold_what_is_written(warehouse_url: str) -> None:
+    """What is begun again asks who is forgotten behind the erasure, which waits for what is staged."""
+    async with loading(warehouse_url) as loader:
+        batches = map(told, (1, 2))
+        async with one_written_one_staged(loader, warehouse_url, *batches) as (beside, processes, tasks):
+            with psycopg.connect(warehouse_url) as erasure:
+                lock = "LOCK TABLE volt_ops.forgotten IN ACCESS EXCLUSIVE MODE"
+                erasing = asyncio.create_task(asyncio.to_thread(erasure.execute, lock))
+                await until_waiting(beside, 2)
+                beside.execute("SELECT pg_terminate_backend(%s)", [processes["written"]])
+                beside.rollback()
+                await asyncio.wait_for(erasing, 20)
+        await asyncio.gather(*tasks)
+    assert loader.counts["contacts"] == Counts(read=2, inserted=1, updated=1)
+
+
+async def test_who_ends_the_loader_in_the_middle_leaves_nobody_waiting(warehouse_url: str) -> None:
+    """As asyncio ends all tasks after a second Ctrl-C."""
+    with psycopg.connect(warehouse_url) as beside:
+        beside.execute("LOCK TABLE volt.contacts IN EXCLUSIVE MODE")
+        others = asyncio.all_tasks()
+        async with loading(warehouse_url) as loader:
+            writing = asyncio.create_task(loader.load(told(1)))
+            await until_waiting(beside, 1)
+            for task in asyncio.all_tasks() - others:
+                task.cancel()
+            await asyncio.wait([writing], timeout=20)
+            assert writing.cancelled()
+            with pytest.raises(WarehouseError, match="ended before all was written"):
+                await loader.load(told(2))

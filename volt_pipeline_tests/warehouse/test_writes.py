@@ -16,7 +16,7 @@ from volt_pipeline.batch import Batch
 from volt_pipeline.catalog import CONTACTS, CONVERSATIONS, INBOX_ITEMS, MESSAGES
 from volt_pipeline.warehouse import upsert
 from volt_pipeline.warehouse.postgres import connect
-from volt_pipeline.warehouse.transaction import _copy, create_stages, write
+from volt_pipeline.warehouse.transaction import _copy, create_stages, stage, write
 
 from .loading import ask, at, batch, contact, loading, made, message, versions
 
@@ -61,11 +61,11 @@ def day(minute: float, **values: Any) -> Batch:
 
 async def test_what_is_unchanged_is_neither_written_nor_locked(warehouse_url: str) -> None:
     async with transaction(warehouse_url) as cursor:
-        await write(cursor, day(1), "run-1")
+        await write(cursor, await stage(cursor, day(1)), "run-1")
         assert {table for table, *_ in await fetched(cursor, WRITTEN)} >= {"contacts", "inbox_items", "messages"}
     before = versions(warehouse_url)
     async with transaction(warehouse_url) as cursor:
-        await write(cursor, day(2), "run-2")
+        await write(cursor, await stage(cursor, day(2)), "run-2")
         assert await fetched(cursor, WRITTEN) == []
     assert versions(warehouse_url) == before
     async with transaction(warehouse_url) as cursor:
@@ -80,9 +80,9 @@ async def test_what_is_unchanged_is_neither_written_nor_locked(warehouse_url: st
 
 async def test_what_moves_daily_changes_in_its_place_and_no_index_with_it(warehouse_url: str) -> None:
     async with transaction(warehouse_url) as cursor:
-        await write(cursor, day(1), "run-1")
+        await write(cursor, await stage(cursor, day(1)), "run-1")
     async with transaction(warehouse_url) as cursor:
-        await write(cursor, day(2, status="sent"), "run-2")
+        await write(cursor, await stage(cursor, day(2, status="sent")), "run-2")
         found = {table: (updated, in_place) for table, _, updated, in_place in await fetched(cursor, WRITTEN)}
     assert found.pop("message_statuses") == (0, 0)
     assert found.keys() == {"inbox_items", "conversations", "messages"}
