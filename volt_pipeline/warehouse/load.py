@@ -148,8 +148,8 @@ class Loader:
                 return False
             await self._news.wait()
 
-    async def _begin(self, lane: Lane, before: asyncio.Task[None] | None) -> asyncio.Task[None]:
-        """Begin the next transaction; give it once it writes its rows, or has failed."""
+    def _take(self) -> tuple[list[_Given], Batch]:
+        """What the next transaction writes."""
         taken = self._given[self._taken : self._taken + 1]
         together = taken[0].batch
         for given in self._given[self._taken + 1 :]:
@@ -161,6 +161,11 @@ class Loader:
             together.merge(given.batch)
             taken.append(given)
         self._taken += len(taken)
+        return taken, together
+
+    async def _begin(self, lane: Lane, before: asyncio.Task[None] | None) -> asyncio.Task[None]:
+        """Begin the next transaction; give it once it writes its rows, or has failed."""
+        taken, together = self._take()
         writing = asyncio.Event()
 
         def ended(task: asyncio.Task[None]) -> None:
