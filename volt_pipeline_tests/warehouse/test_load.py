@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -259,32 +259,45 @@ async def test_what_was_given_is_written_although_its_caller_is_called_off(away:
     assert loader.counts["contacts"] == Counts(read=3, inserted=3)
 
 
+class CallingOff:
+    """Calls `task` off, so many `times`, when psycopg waits for its next command but so many (`command`; 0: never)."""
+
+    task: asyncio.Task[Any]
+    command = 0
+    times = 1
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        real = psycopg.AsyncConnection.wait
+
+        async def counted(connection: Any, command: Any, **options: Any) -> Any:
+            self.command -= 1
+            if self.command == 0:
+                for _ in range(self.times):
+                    asyncio.get_running_loop().call_soon(self.task.cancel)
+            return await real(connection, command, **options)
+
+        monkeypatch.setattr(psycopg.AsyncConnection, "wait", counted)
+
+    async def off(self, called: Coroutine[Any, Any, Any], command: int) -> bool:
+        """Whether it was called off, when it has ended."""
+        self.command, self.task = command, asyncio.create_task(called)
+        await asyncio.wait([self.task])
+        self.command = 0
+        return self.task.cancelled()
+
+
 @pytest.mark.parametrize("times", [1, 2])
 async def test_a_load_may_be_called_off_in_any_command(
     times: int, warehouse_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Twice, as when two accounts fail one after the other. What follows is written on the same connection."""
-    commands = 0
-    writing: asyncio.Task[Any] = asyncio.create_task(asyncio.sleep(0))
-    real = psycopg.AsyncConnection.wait
-
-    async def counted(connection: Any, command: Any, **options: Any) -> Any:
-        nonlocal commands
-        commands -= 1
-        if commands == 0:
-            for _ in range(times):
-                asyncio.get_running_loop().call_soon(writing.cancel)
-        return await real(connection, command, **options)
-
-    monkeypatch.setattr(psycopg.AsyncConnection, "wait", counted)
+    """Twice, as when two accounts fail one after the other. It is written, and so is what follows."""
+    calling = CallingOff(monkeypatch)
+    calling.times = times
     async with loading(warehouse_url) as loader:
-        point = 0
-        while point == 0 or writing.cancelled():
+        point, cancelled = 0, True
+        while cancelled:
             point += 1
-            commands = point
-            writing = asyncio.create_task(loader.load(batch((CONTACTS, contact(at(1), str(point))))))
-            await asyncio.wait([writing])
-            commands = 0
+            cancelled = await calling.off(loader.load(batch((CONTACTS, contact(at(1), str(point))))), point)
             await loader.load(batch((MESSAGES, message(at(point)))))
     assert point > 10
     assert loader.counts["contacts"] == Counts(read=point, inserted=point)
@@ -293,25 +306,10 @@ async def test_a_load_may_be_called_off_in_any_command(
 
 async def test_a_reading_may_be_called_off_in_any_command(warehouse_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """What follows is read on the same connection."""
-    commands = 0
-    reading: asyncio.Task[Any] = asyncio.create_task(asyncio.sleep(0))
-    real = psycopg.AsyncConnection.wait
-
-    async def counted(connection: Any, command: Any, **options: Any) -> Any:
-        nonlocal commands
-        commands -= 1
-        if commands == 0:
-            asyncio.get_running_loop().call_soon(reading.cancel)
-        return await real(connection, command, **options)
-
-    monkeypatch.setattr(psycopg.AsyncConnection, "wait", counted)
+    calling = CallingOff(monkeypatch)
     async with loading(warehouse_url) as loader:
         for point in (1, 2, 3):  # BEGIN, the query, COMMIT
-            commands = point
-            reading = asyncio.create_task(loader.fetch("account_numbers", {}))
-            await asyncio.wait([reading])
-            assert reading.cancelled()
-            commands = 0
+            assert await calling.off(loader.fetch("account_numbers", {}), point)
             assert await loader.fetch("account_numbers", {}) == []
         assert end_connections(warehouse_url) == 1
 
