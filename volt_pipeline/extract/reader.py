@@ -23,7 +23,7 @@ class Store(Protocol):
     """The warehouse, as extraction sees it."""
 
     async def load(self, batch: Batch) -> set[tuple[str, str, str]]:
-        """Commit a batch; give the keys of its walks that are complete."""
+        """Commit a batch, and never without those given before it; give the keys of its walks that are complete."""
 
     async def resolve(self, table: str, key: str) -> None:
         """What was in quarantine under this key is well again."""

@@ -437,6 +437,21 @@ async def test_an_erasure_that_waits_for_what_is_staged_does_not_hold_what_is_wr
     assert loader.counts["contacts"] == Counts(read=2, inserted=1, updated=1)
 
 
+@pytest.mark.usefixtures("one_row_a_transaction")
+async def test_who_takes_the_lease_and_erases_waits_for_all_that_is_under_way(warehouse_url: str) -> None:
+    """An erasure takes the lease, then looks that nobody reads who is forgotten: in the order of the transactions."""
+    async with loading(warehouse_url) as loader:
+        async with one_written_one_staged(loader, warehouse_url, *map(told, (1, 2))) as (beside, _, tasks):
+            with psycopg.connect(warehouse_url) as erasure:
+                locks = "SELECT FROM volt_ops.leases FOR UPDATE; LOCK TABLE volt_ops.forgotten IN ACCESS EXCLUSIVE MODE"
+                erasing = asyncio.create_task(asyncio.to_thread(erasure.execute, locks))
+                await until_waiting(beside, 2)
+                beside.rollback()
+                await asyncio.wait_for(erasing, 20)
+        await asyncio.gather(*tasks)
+    assert loader.counts["contacts"] == Counts(read=2, inserted=1, updated=1)
+
+
 async def test_who_ends_the_loader_in_the_middle_leaves_nobody_waiting(warehouse_url: str) -> None:
     """As asyncio ends all tasks after a second Ctrl-C."""
     with psycopg.connect(warehouse_url) as beside:
