@@ -1,13 +1,13 @@
 """What is synced, as data: streams and their columns. Everything else is derived from here.
 
-One `Column` line yields the GraphQL selection (`fragments`), the row mapping (`extract/rows.py`), the table column
-with its comment (`warehouse/tables.py`) and the column schema that the Dagster UI shows (`defs/assets.py`).
+One `Column` line yields the GraphQL selection (`api/fragments.py`), the row mapping (`extract/rows.py`), the table
+column with its comment (`warehouse/tables.py`) and the column schema that the Dagster UI shows (`defs/assets.py`).
 A new field of the API is one line in this file, plus one in a dbt staging model to show it to analysts.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from enum import StrEnum
 from functools import cached_property
 
@@ -64,11 +64,6 @@ class Stream:
     def read(self) -> tuple[Column, ...]:
         """The columns that Volt fills, in order."""
         return tuple(column for column in self.columns if column.path)
-
-    @property
-    def fragment(self) -> str:
-        """The name of the GraphQL fragment that selects this stream's columns."""
-        return f"{self.type_name}Columns"
 
     @cached_property
     def column_names(self) -> tuple[str, ...]:
@@ -463,37 +458,3 @@ QUERIES: dict[str, str] = {
     **{stream.name: stream.query for stream in STREAMS},
     **{history.name: stream_of(history).query for history in HISTORIES},
 }
-
-
-@dataclass
-class _Selection:
-    """A GraphQL selection set under construction: names to what is selected below them."""
-
-    below: dict[str, _Selection] = field(default_factory=dict)
-    raw: str = ""
-
-    def render(self) -> str:
-        parts = [
-            name if not (child.below or child.raw) else f"{name} {child.raw or child.render()}"
-            for name, child in self.below.items()
-        ]
-        return "{ " + " ".join(parts) + " }"
-
-
-def fragments() -> str:
-    """The GraphQL fragments (`MessageColumns`, `ContactColumns`, …) that select what the catalogue declares."""
-    return "\n".join(
-        f"fragment {stream.fragment} on {stream.type_name} {_selection(stream).render()}"
-        for stream in STREAMS
-        if stream.type_name
-    )
-
-
-def _selection(stream: Stream) -> _Selection:
-    root = _Selection()
-    for column in stream.read:
-        node = root
-        for name in column.path.split("."):
-            node = node.below.setdefault(name, _Selection())
-        node.raw = column.selection
-    return root

@@ -25,6 +25,7 @@ from graphql import (
 )
 
 from volt_pipeline import catalog
+from volt_pipeline.api.fragments import fragment_name, fragments
 from volt_pipeline.catalog import Column, History, Kind, Stream
 from volt_pipeline.warehouse.tables import METADATA, columns_of, history_columns
 
@@ -84,10 +85,10 @@ def test_every_type_of_the_contract_is_a_stream_or_a_part_of_one() -> None:
 
 def test_the_fragments_are_valid_against_the_contract() -> None:
     rules = [rule for rule in specified_rules if rule is not NoUnusedFragmentsRule]
-    document = parse(catalog.fragments())
+    document = parse(fragments())
     assert validate(SCHEMA, document, rules) == []
     names = {node.name.value for node in document.definitions if isinstance(node, FragmentDefinitionNode)}
-    assert names == {stream.fragment for stream in READ}
+    assert names == {fragment_name(stream) for stream in READ}
 
 
 @pytest.mark.parametrize(("stream", "name"), list(offered()), ids=lambda value: getattr(value, "name", value))
@@ -155,4 +156,4 @@ def test_a_history_tracks_columns_of_a_stream_with_one_key(history: History) -> 
 def test_one_line_is_all_that_a_new_field_needs(monkeypatch: pytest.MonkeyPatch) -> None:
     more = Stream("waves", "Waves.", ("id",), (Column("news", Kind.TEXT, "News.", "news.id"),), "wave", "Wave")
     monkeypatch.setattr(catalog, "STREAMS", (more,))
-    assert catalog.fragments() == "fragment WaveColumns on Wave { news { id } }"
+    assert fragments() == "fragment WaveColumns on Wave { news { id } }"

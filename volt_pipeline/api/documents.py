@@ -40,8 +40,8 @@ from graphql import (
     visit,
 )
 
-from volt_pipeline import catalog
 from volt_pipeline.api.contract import pruned
+from volt_pipeline.api.fragments import fragments
 
 WHOLE: frozenset[str] = frozenset()  # without nothing
 
@@ -171,7 +171,7 @@ def introspections() -> tuple[Document, ...]:
 @cache
 def _tree() -> DocumentNode:
     text = files(__package__).joinpath("operations.graphql").read_text(encoding="utf-8")
-    return parse(text + catalog.fragments(), no_location=True)
+    return parse(text + fragments(), no_location=True)
 
 
 @lru_cache(maxsize=64)
