@@ -134,20 +134,15 @@ async def test_a_heartbeat_outlives_a_warehouse_that_was_away(
 
 async def test_a_write_under_way_is_not_taken_over(warehouse_url: str) -> None:
     """Who takes the account over waits for it, and so goes on from what it wrote."""
-    ended: list[str] = []
 
-    async def write(loader: Loader) -> None:
-        await loader.load(batch((CONTACTS, contact(at(1)))))
-        ended.append("the write")
-
-    async def take_over() -> None:
+    async def take_over() -> list[tuple[str]]:
         async with loading(warehouse_url, "run-2"):
-            ended.append("the taking")
+            return ask(warehouse_url, "SELECT id FROM volt.contacts")
 
     async with loading(warehouse_url) as slow:
         with psycopg.connect(warehouse_url) as beside:
             beside.execute("LOCK TABLE volt.contacts IN EXCLUSIVE MODE")
-            writing = asyncio.create_task(write(slow))
+            writing = asyncio.create_task(slow.load(batch((CONTACTS, contact(at(1))))))
             await until_waiting(beside, 1)
             ask(warehouse_url, "UPDATE volt_ops.leases SET expires_at = now() - interval '1 second'")
             taking = asyncio.create_task(take_over())
@@ -155,4 +150,4 @@ async def test_a_write_under_way_is_not_taken_over(warehouse_url: str) -> None:
             beside.rollback()
             async with asyncio.timeout(20):
                 await asyncio.gather(writing, taking)
-    assert ended == ["the write", "the taking"]
+    assert taking.result() == [("1",)]
