@@ -48,15 +48,22 @@ class Lane:
     async def _connected(self) -> psycopg.AsyncConnection[Any]:
         if self._connection is None or self._connection.closed:
             connection = await connect(self._url)
-            await connection.set_autocommit(True)
-            # Whatever the database's default is: what is staged early has to see what was written since.
-            await connection.set_isolation_level(psycopg.IsolationLevel.READ_COMMITTED)
-            async with connection.transaction(), connection.cursor() as cursor:
-                await create_stages(cursor)
-                if self._leases and self._leases.epochs:
-                    await cursor.execute(query("move_leases"), self._leases.held)
+            try:
+                await self._greet(connection)
+            except BaseException:
+                await connection.close()
+                raise
             self._connection = connection
         return self._connection
+
+    async def _greet(self, connection: psycopg.AsyncConnection[Any]) -> None:
+        await connection.set_autocommit(True)
+        # Whatever the database's default is: what is staged early has to see what was written since.
+        await connection.set_isolation_level(psycopg.IsolationLevel.READ_COMMITTED)
+        async with connection.transaction(), connection.cursor() as cursor:
+            await create_stages(cursor)
+            if self._leases and self._leases.epochs:
+                await cursor.execute(query("move_leases"), self._leases.held)
 
     def _described(self, error: psycopg.Error) -> WarehouseError:
         gone = self._connection is None or self._connection.closed or error.sqlstate is None

@@ -103,6 +103,7 @@ def prepare(url: str) -> None:
             _add_indexes(connection)
             _add_storage(connection)
             access.renew(connection.connection.driver_connection)  # type: ignore[arg-type]  # psycopg's own
+            _check_staging(connection)
     except OperationalError as error:
         raise unreachable(url, error.orig or error) from None
     except ProgrammingError as error:
@@ -136,6 +137,15 @@ def _check_version(connection: Connection) -> None:
         raise WarehouseUnfit(
             f"WAREHOUSE_URL is a Postgres {version // 10000}; Postgres 14 or newer is needed. "
             "Name a newer server, or unset WAREHOUSE_URL to use the embedded one."
+        )
+
+
+def _check_staging(connection: Connection) -> None:
+    """Everybody may make temporary tables, unless somebody has locked the database down (REVOKE … FROM PUBLIC)."""
+    if not connection.execute(text("SELECT has_database_privilege(current_database(), 'TEMPORARY')")).scalar_one():
+        raise WarehouseUnfit(
+            f"The role in WAREHOUSE_URL may not make temporary tables at {described(str(connection.engine.url))}. "
+            "Let an administrator run: GRANT TEMPORARY ON DATABASE … TO … (or name another role)."
         )
 
 

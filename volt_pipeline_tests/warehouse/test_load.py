@@ -13,7 +13,7 @@ import pytest
 
 from volt_pipeline.batch import Batch, Discovery, Reading, Reject
 from volt_pipeline.catalog import ACCOUNTS, CONTACTS, MESSAGES, STREAMS, Kind, Stream
-from volt_pipeline.warehouse import load
+from volt_pipeline.warehouse import lane, load
 from volt_pipeline.warehouse.errors import WarehouseError
 from volt_pipeline.warehouse.load import Loader
 from volt_pipeline.warehouse.transaction import Counts
@@ -336,6 +336,17 @@ async def test_a_connection_that_is_killed_inside_a_transaction_loses_and_double
     assert ask(warehouse_url, "SELECT status FROM volt.message_statuses") == [("sending",)]
 
 
+async def test_a_connection_whose_greeting_fails_is_closed(warehouse_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def refused(cursor: psycopg.AsyncCursor[Any]) -> None:
+        await cursor.execute("SELECT 1 / 0")
+
+    monkeypatch.setattr(lane, "create_stages", refused)
+    with pytest.raises(WarehouseError, match="22012"):
+        async with loading(warehouse_url):
+            pass
+    assert end_connections(warehouse_url) == 0
+
+
 @pytest.fixture
 def one_row_a_transaction(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load, "_ROWS_A_TRANSACTION", 1)
@@ -345,7 +356,10 @@ AT_WORK = """
 SELECT CASE state WHEN 'active' THEN 'written' ELSE 'staged' END, pid
 FROM pg_stat_activity
 WHERE application_name = 'volt_pipeline'
-  AND (state = 'active' OR (state = 'idle in transaction' AND query LIKE 'COPY stage_contacts%'))
+  AND (
+    (state = 'active' AND wait_event_type = 'Lock')
+    OR (state = 'idle in transaction' AND query LIKE 'COPY stage_contacts%')
+  )
 """
 
 

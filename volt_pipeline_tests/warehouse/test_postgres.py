@@ -176,6 +176,19 @@ def test_schemas_that_an_administrator_made_are_enough(nobody_url: str, database
     assert ask(nobody_url, "SELECT count(*) FROM volt.messages") == [(0,)]
 
 
+def test_a_database_that_is_locked_down_is_told_what_is_missing(nobody_url: str, database_url: str) -> None:
+    """A sync stages its rows in temporary tables; `REVOKE ALL ON DATABASE … FROM PUBLIC` takes them away."""
+    name = database_url.rsplit("/", 1)[1]
+    ask(database_url, f"REVOKE TEMPORARY ON DATABASE {name} FROM PUBLIC")
+    ask(database_url, f"GRANT CREATE ON DATABASE {name} TO nobody_here")
+    with pytest.raises(WarehouseUnfit, match="GRANT TEMPORARY ON DATABASE") as caught:
+        postgres.prepare(nobody_url)
+    assert "hunter2" not in str(caught.value)
+    assert ask(database_url, SCHEMAS) == []
+    ask(database_url, f"GRANT TEMPORARY ON DATABASE {name} TO nobody_here")
+    postgres.prepare(nobody_url)
+
+
 def test_a_server_that_is_too_old_is_refused_before_anything_is_made(
     database_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
