@@ -238,7 +238,9 @@ def main() -> None:
     except ExplainedError as error:
         _fail(error, str(error))
     except KeyboardInterrupt:
-        _fail(None, "Interrupted. What was committed stands; the next sync goes on from there.")
+        from volt_pipeline.door.console import INTERRUPTED
+
+        _fail(None, INTERRUPTED)
     except Exception as error:
         _fail(
             error,

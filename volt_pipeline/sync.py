@@ -170,7 +170,7 @@ async def _walk(reader: Reader, arrivals: Sequence[Arrival], *, workers: int) ->
     """Walk the inboxes and, as they become known, their due conversations."""
     frontier = Frontier(_ROOM)
     for _ in arrivals:
-        await frontier.open()
+        frontier.open()
 
     async def shown(account: Account, phones: Sequence[str]) -> None:
         if workers:
@@ -186,7 +186,7 @@ async def _walk(reader: Reader, arrivals: Sequence[Arrival], *, workers: int) ->
         if workers:
             await frontier.drained(account.id)  # so that what is due is only what is left
             await feed(reader, account, frontier)
-        await frontier.close()
+        frontier.close()
 
     async with asyncio.TaskGroup() as group:
         for arrival in arrivals:

@@ -24,6 +24,7 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from volt_pipeline.door.console import INTERRUPTED
 from volt_pipeline.sandbox.server import TOKEN, Sandbox, running
 from volt_pipeline.sandbox.world import World
 
@@ -294,18 +295,25 @@ def test_of_two_syncs_the_second_says_who_is_at_work(
         assert ended.code == 0, ended
 
 
-def test_a_killed_sync_is_completed_by_the_next(
-    command: Command, slow_volt: Sandbox, new_database: Callable[[str], str]
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT, signal.SIGTERM])
+def test_a_sync_that_is_ended_in_the_middle_is_completed_by_the_next(
+    number: signal.Signals, command: Command, slow_volt: Sandbox, new_database: Callable[[str], str]
 ) -> None:
-    url = new_database("killed")
+    url = new_database(f"ended_by_{number.name}".lower())
     slow = command.but(VOLT_API_URL=slow_volt.url, WAREHOUSE_URL=url)
-    messages = "SELECT count(*) FROM volt.messages"
-    with ended_in_the_end(slow.but(VOLT_CONCURRENCY="1").start("sync", "--raw")) as process:
+    with ended_in_the_end(slow.start("sync", "--raw")) as process:
         until(lambda: count(url, "SELECT count(*) FROM volt.inbox_items") > 0, process)
-        process.kill()
-        process.wait()
+        process.send_signal(number)
+        if number is signal.SIGKILL:
+            process.wait()
+        else:
+            ended = Ended.of(process)
+            assert (ended.code, ended.err.splitlines()[-1]) == (1, f"Error: {INTERRUPTED}")
+            assert "Traceback" not in ended.out + ended.err
+            assert count(url, "SELECT count(*) FROM volt_ops.leases WHERE expires_at IS NOT NULL") == 0
+            assert count(url, "SELECT count(*) FROM volt_ops.runs WHERE outcome = 'failed'") == 1
     expected = slow_volt.world.expected_counts()
-    assert count(url, messages) < expected["messages"]  # killed in the middle
+    assert count(url, "SELECT count(*) FROM volt.messages") < expected["messages"]  # it was in the middle
     ended = slow.run("sync", "--raw")
     assert ended.code == 0, ended
     for table in ("contacts", "messages", "waves", "lists", "conversations"):

@@ -1,6 +1,5 @@
 """What assets and ops are given: one resource that opens the workplace when a run needs it, never at import."""
 
-import asyncio
 from collections.abc import Callable, Collection, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ import psycopg
 from volt_pipeline import settings as environment
 from volt_pipeline.activate.guard import Guard
 from volt_pipeline.api.client import VoltClient
+from volt_pipeline.defs import interrupts
 from volt_pipeline.extract.reader import Observer
 from volt_pipeline.refresh import RefreshReport, refresh
 from volt_pipeline.registration import Registered, Webhook, delete, register
@@ -232,6 +232,6 @@ class Pipeline:
 
         with self.open(accounts) as place:
             try:
-                return asyncio.run(connected(place))
+                return interrupts.run(connected(place))
             except BaseExceptionGroup as group:
                 raise first_cause(group) from None

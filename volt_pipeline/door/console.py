@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
+INTERRUPTED = "Interrupted. What was committed stands; the next run goes on from there."
+
 _PLAIN_SECONDS = 5.0  # between two lines of one stage, when nobody watches
 
 

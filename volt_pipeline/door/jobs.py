@@ -16,7 +16,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from volt_pipeline.door.console import progress
+from volt_pipeline.door.console import INTERRUPTED, progress
 from volt_pipeline.errors import ExplainedError
 from volt_pipeline.settings import Settings
 from volt_pipeline.workplace import local_servers, workplace
@@ -95,7 +95,8 @@ def _run(settings: Settings, job: str, config: dict[str, Any], *, with_dbt: bool
             run_config={**config, **quiet}, instance=instance, raise_on_error=False
         )
         dbt_seconds = step_seconds(instance, result.run_id, DBT_STEP)
-    failures = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+    failures: list[Any] = [event.step_failure_data for event in result.all_events if event.is_step_failure]
+    failures = failures or [event.job_failure_data for event in result.all_events if event.is_job_failure]
     traces = [failure.error.to_string() for failure in failures if failure.error]
     return JobEnd(result.run_id, result.success, list(map(_words, failures)), traces, dbt_seconds)
 
@@ -121,13 +122,16 @@ def open_instance(settings: Settings) -> dg.DagsterInstance:
 
 
 def _words(failure: Any) -> str:
-    """What the step said, without Dagster's frame around it."""
+    """What the step said, or the job between its steps, without Dagster's frame around it."""
     error = failure.error
-    while error.cause is not None:
+    while error is not None and error.cause is not None:
         error = error.cause
-    if failure.user_failure_data and failure.user_failure_data.description:
-        return str(failure.user_failure_data.description)
-    name = error.cls_name or "an error"
+    said = getattr(failure, "user_failure_data", None)  # of a step
+    if said and said.description:
+        return str(said.description)
+    name = (error and error.cls_name) or "an error"
+    if name == "DagsterExecutionInterruptedError":
+        return INTERRUPTED
     if name in {explained.__name__ for explained in _below(ExplainedError)}:
         return re.sub(rf"^[\w.]*{name}: ", "", str(error.message).strip())
     if name.startswith("DagsterDbt"):

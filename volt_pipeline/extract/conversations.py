@@ -102,7 +102,7 @@ class _Walker:
             finally:
                 self._asking -= 1
                 kept = {walk.key for walk in ended}
-                await self._frontier.settle([walk for walk in walks if walk.key not in kept], going)
+                self._frontier.settle([walk for walk in walks if walk.key not in kept], going)
             await self._write_if_worth_it()
 
     async def _ask(self, walks: Sequence[Walk], going: list[Walk], ended: list[Walk]) -> None:
@@ -166,7 +166,7 @@ class _Walker:
                 # Below the top, but the count disagrees: something older is missing, so everything is read.
                 walk.whole = walk.whole or walk.below_top
         again = [walk for walk in ended if walk.key not in completed]
-        await self._frontier.settle(ended, again)
+        self._frontier.settle(ended, again)
         self._reader.advance("conversations", len(ended) - len(again))
 
     async def _whole(self, walk: Walk, reply: Reply) -> tuple[Page, dict[int, str]]:
