@@ -5,12 +5,13 @@ The manifest lives under VOLT_HOME and is parsed only when the project's files h
 
 import fcntl
 import hashlib
+import json
 import os
 import shutil
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager, redirect_stdout, suppress
 from functools import cached_property
 from importlib import metadata
 from pathlib import Path
@@ -18,9 +19,11 @@ from typing import Any
 
 import dagster as dg
 from dagster_dbt import DagsterDbtTranslator, DagsterDbtTranslatorSettings, DbtCliResource, DbtProject, dbt_assets
+from dagster_dbt.errors import DagsterDbtCliRuntimeError
 from packaging.version import Version
 from sqlalchemy.engine import make_url
 
+from volt_pipeline.defs.dbt_words import Discreet, MartsFailed, in_words
 from volt_pipeline.defs.resources import Pipeline
 from volt_pipeline.errors import ExplainedError
 from volt_pipeline.warehouse.marts import building
@@ -29,6 +32,8 @@ from volt_pipeline.workplace import Workplace
 PROJECT = Path(__file__).parents[2] / "dbt_project"
 _IGNORED = {"target", "logs", "dbt_packages"}
 _PARSED = "partial_parse.msgpack"
+_BUILD = ["--no-use-colors", "--log-level-file", "none", "build", "--exclude-resource-type", "unit_test"]
+_READ_ON = "dbt's own account is in jobs.log under VOLT_HOME, or beside the step in the UI."
 
 
 class DbtProjectError(ExplainedError):
@@ -118,11 +123,26 @@ def _connected(place: Workplace) -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _tidy(target: Path) -> None:
-    """Remove what a build that went well left behind, but for how it read the project: the next one starts there."""
+def _told(target: Path) -> str:
+    """What failed, and where to read on."""
+    results = target / "run_results.json"
+    if not results.exists():
+        return f"dbt ended before it built anything. {_READ_ON}"
+    return f"{in_words(json.loads(results.read_text())['results'])} {_READ_ON}"
+
+
+def _tidy(target: Path, *, keep_code: bool = False) -> None:
+    """Remove what builds left behind, but for how dbt read the project, where the next one starts; and, if it failed,
+    the SQL that jobs.log points to.
+    """
     with suppress(FileNotFoundError):
         (target / _PARSED).replace(target.parent / _PARSED)
-    shutil.rmtree(target, ignore_errors=True)
+    for each in target.parent.glob("dbt_models-*"):
+        if each != target or not keep_code:
+            shutil.rmtree(each, ignore_errors=True)
+    for each in target.glob("*"):
+        if each.is_file():  # run_results.json holds what Postgres said, and so what rows hold
+            each.unlink()
 
 
 def build_assets(home: Path) -> tuple[dg.AssetsDefinition, DbtCliResource]:
@@ -136,9 +156,15 @@ def build_assets(home: Path) -> tuple[dg.AssetsDefinition, DbtCliResource]:
     ) -> Iterator[Any]:
         with pipeline.open_warehouse() as place, _connected(place), building(place.warehouse_url):
             variables = f"{{demo_crm: {str(place.settings.sandbox).lower()}}}"
-            build = dbt.cli(["build", "--exclude-resource-type", "unit_test", "--vars", variables], context=context)
-            yield from build.stream()
-        _tidy(build.target_path)
+            build = dbt.cli([*_BUILD, "--vars", variables], context=context)
+            try:
+                with redirect_stdout(Discreet(sys.stdout)):
+                    yield from build.stream()
+            except DagsterDbtCliRuntimeError:  # its text is all that dbt printed
+                told = _told(build.target_path)
+                _tidy(build.target_path, keep_code=True)
+                raise MartsFailed(told) from None
+            _tidy(build.target_path)
 
     beside = Path(sys.executable).with_name("dbt")  # the environment need not be activated
     executable = str(beside) if beside.exists() else "dbt"

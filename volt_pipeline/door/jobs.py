@@ -134,8 +134,6 @@ def _words(failure: Any) -> str:
         return INTERRUPTED
     if name in {explained.__name__ for explained in _below(ExplainedError)}:
         return re.sub(rf"^[\w.]*{name}: ", "", str(error.message).strip())
-    if name.startswith("DagsterDbt"):
-        return "dbt could not build everything; jobs.log under VOLT_HOME tells which models and tests failed."
     # Any other text may hold what a row holds: a phone, a message.
     return f"Something unexpected happened ({name}). Run it again with --debug before the command."
 

@@ -185,6 +185,37 @@ def test_a_message_that_cannot_be_stored_turns_the_run_red_and_spoils_nothing(
     assert red == ["no_open_rejects"]
 
 
+def test_a_mart_that_cannot_be_built_is_named_and_nobody_in_it(
+    first: First,
+    location: dg.Definitions,
+    warehouse: psycopg.Connection[tuple[Any, ...]],
+    home: Path,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    secret = 'Ann "the cat" Smith'
+    contact, name = warehouse.execute("SELECT id, name FROM volt.contacts ORDER BY id LIMIT 1").fetchone() or ("", "")
+    warehouse.execute("UPDATE volt.contacts SET name = %s WHERE id = %s", [secret, contact])
+    warehouse.execute(
+        f"ALTER TABLE volt_marts.contacts ADD CONSTRAINT too_few CHECK (contact_id <> '{contact}') NOT VALID".encode()
+    )
+    try:
+        result = execute(location, "sync_job", asset_selection=[dg.AssetKey(["volt_marts", "contacts"])])
+    finally:
+        warehouse.execute("ALTER TABLE volt_marts.contacts DROP CONSTRAINT too_few")
+        warehouse.execute("UPDATE volt.contacts SET name = %s WHERE id = %s", [name, contact])
+    (said,) = failures(result).values()
+    assert 'model contacts (new row for relation "contacts" violates check constraint "too_few")' in said
+    told = capfd.readouterr()
+    assert "violates check constraint" in told.out
+    everything = [said, told.out, told.err, *(path.read_text(errors="replace") for path in files(home / "dbt"))]
+    assert not [text for text in everything if "Smith" in text or "the cat" in text]
+    assert {path.suffix for path in files(home / "dbt") if result.run_id[:7] in str(path)} == {".sql"}
+
+
+def files(folder: Path) -> list[Path]:
+    return [path for path in folder.rglob("*") if path.is_file()]
+
+
 def test_a_schedule_waits_for_the_run_before(location: dg.Definitions, instance: dg.DagsterInstance) -> None:
     def tick(schedule: str) -> tuple[int, str | None]:
         with dg.build_schedule_context(instance=instance, resources={"pipeline": Pipeline()}) as context:
